@@ -59,7 +59,7 @@ impl Outlet for Outbox {
     }
 }
 
-/// What a configuration that says nothing of history has.
+/// The default history settings.
 fn history() -> HistoryRules {
     HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) }
 }
@@ -107,10 +107,9 @@ impl Stage {
             log_limits: Arc::new(LogLimits::new(10, Duration::from_secs(10), &metrics)),
             has_broker: Arc::clone(&has_broker),
         };
-        let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));
         let connections = ConnectionLimits::new(Capacity { browsers: 1000, for_publishers: 0 }, 1000);
         Self {
-            shard: stepped,
+            shard: Shard::new(0, Arc::clone(&node), Arc::new(shared)),
             inbox,
             node,
             metrics,
@@ -139,15 +138,15 @@ impl Stage {
         self.send(key, &masked(1, text.as_bytes()));
     }
 
-    /// Does what the event loop would: processes the inbox, writes, and drops the subscriptions of ended sessions.
-    fn pass_on(&mut self) {
-        while self.pass_on_without_writing() {
+    /// Runs the event loop's steps until nothing is left: handles the inbox, writes, and drops the subscriptions of ended sessions.
+    fn run(&mut self) {
+        while self.handle_inbox() {
             self.write();
         }
         self.shard.drop_subscriptions(usize::MAX);
     }
 
-    /// Writes to clients that read nothing yet: what waits for them is what [`Self::written`] takes.
+    /// Writes to clients that read nothing, so that all output remains for [`Self::written`].
     fn write(&mut self) {
         while let Some(key) = self.shard.next_dirty() {
             self.shard.write(key, &mut Outbox::default(), self.now());
@@ -155,8 +154,8 @@ impl Stage {
         self.shard.handle_all_written();
     }
 
-    /// The first half of that. Was there anything?
-    fn pass_on_without_writing(&mut self) -> bool {
+    /// Handles the inbox without writing. Returns whether it had messages.
+    fn handle_inbox(&mut self) -> bool {
         let mut worked = false;
         self.shard.request_recoveries();
         while let Ok(message) = self.inbox.try_recv() {
@@ -170,7 +169,7 @@ impl Stage {
         self.node.publish_own(Content::Message(message), None);
     }
 
-    /// What one write sends to a client that reads everything.
+    /// Output of one write to a client that reads everything.
     fn written(&mut self, key: SessionKey) -> Vec<u8> {
         let mut outbox = Outbox { is_read: true, ..Outbox::default() };
         self.shard.handle_writable(key);
@@ -178,16 +177,16 @@ impl Stage {
         outbox.bytes
     }
 
-    /// The texts of the frames that wait for this session.
+    /// The texts of the frames that are queued for this session.
     fn texts(&mut self, key: SessionKey) -> Vec<String> {
-        self.pass_on();
+        self.run();
         frames(&self.written(key))
             .into_iter()
             .map(|(_, payload)| String::from_utf8(payload).unwrap())
             .collect()
     }
 
-    /// An open session of this user, greeting read.
+    /// Opens a session of this user, which has read its greeting.
     fn browser(&mut self, offer: &str, identity: &Identity) -> SessionKey {
         let key = self.connect();
         self.tickets += 1;
@@ -209,7 +208,7 @@ impl Stage {
         key
     }
 
-    /// A publisher that speaks WAMP.
+    /// Opens a session of a publisher that uses WAMP.
     fn wamp_publisher(&mut self) -> SessionKey {
         let key = self.connect();
         let identity = Identity { role: Role::Publisher, ..Identity::anonymous() };
@@ -223,8 +222,8 @@ impl Stage {
         self.send(key, &masked(2, &frame.encode()));
     }
 
-    /// Lets these rules hold.
-    fn follow(&mut self, rules: Vec<TopicRule>) {
+    /// Replaces the rules.
+    fn set_rules(&mut self, rules: Vec<TopicRule>) {
         let mut shared = Shared::clone(&self.shard.shared);
         shared.policies = Policies::new(rules);
         self.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), self.now);
@@ -239,7 +238,7 @@ impl Stage {
 
     /// The frames that a publisher receives once everything has been written.
     fn link_frames(&mut self, key: SessionKey) -> Vec<ServerFrame> {
-        self.pass_on();
+        self.run();
         self.link_frames_now(key)
     }
 
@@ -276,7 +275,7 @@ fn default_limits() -> Limits {
     }
 }
 
-/// What answers that are not all well say: up to which message each acknowledges, and what is refused.
+/// The acknowledged sequence number and the refusals of each frame.
 fn refused<const N: usize>(frames: Vec<ServerFrame>) -> [(u64, Refusals); N] {
     let refusals = frames.into_iter().map(|frame| match frame {
         ServerFrame::Refused { accepted, refusals } => (accepted.get(), refusals),
@@ -327,7 +326,7 @@ fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Opcode and payload of each whole server frame, which must fill the bytes.
+/// Opcode and payload of each server frame. The bytes must consist of complete frames.
 fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     while let [first, length, rest @ ..] = bytes {
@@ -359,12 +358,12 @@ fn batch(first: u64, messages: Vec<Message>) -> PublisherFrame {
 fn the_101_and_welcome_are_sent_in_one_write_and_nothing_else_with_them() {
     let mut stage = Stage::new();
     let key = stage.connect();
-    // A client of the oldest kind: it subscribes and asks in the same packet as its request.
+    // OroPlatform's oldest clients send messages in the same packet as the request.
     let mut bytes = request("/", WAMP).into_bytes();
     bytes.extend(masked(1, br#"[5,"oro/ping"]"#));
     bytes.extend(masked(1, br#"[2,"1","orosync/session"]"#));
     stage.send(key, &bytes);
-    assert!(!stage.shard.wants_input(key), "nothing is read before the greeting has left");
+    assert!(!stage.shard.wants_input(key), "nothing is read before the greeting is written");
     let first = stage.written(key);
     let end = first.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     assert!(!first[..end].contains(&b'[') && !first[..end].contains(&b']'));
@@ -402,27 +401,27 @@ fn a_send_ahead_of_the_write_returns_whether_the_write_is_still_needed() {
     let mut stage = Stage::new();
     let key = stage.browser(OROSYNC, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
-    stage.pass_on();
+    stage.run();
     stage.publish(message("oro/ping", "1"));
-    stage.pass_on_without_writing();
+    stage.handle_inbox();
     let waiting = |stage: &Stage| stage.shard.slices(key).map(|slice| slice.len()).sum::<usize>();
     let length = waiting(&stage);
     assert!(length > 5);
-    assert!(!stage.shard.handle_attempt(key, Ok(5)), "a part is left");
+    assert!(!stage.shard.handle_attempt(key, Ok(5)), "a part is still queued");
     assert_eq!(waiting(&stage), length - 5);
-    assert!(stage.shard.handle_attempt(key, Ok(length - 5)), "that was all");
+    assert!(stage.shard.handle_attempt(key, Ok(length - 5)), "everything is written");
 
     // A new session changes its state after its greeting is written. An ending session sends its FIN after its last frame.
     let begins = stage.connect();
     stage.send(begins, request("/", WAMP).as_bytes());
     let greeting = stage.shard.slices(begins).map(|slice| slice.len()).sum();
     assert!(!stage.shard.handle_attempt(begins, Ok(greeting)));
-    stage.say(key, "no message");
+    stage.say(key, "not a message");
     assert!(!stage.shard.handle_attempt(key, Ok(waiting(&stage))));
     let broken = stage.browser(OROSYNC, &user(2));
     assert!(!stage.shard.handle_attempt(broken, Err(io::ErrorKind::BrokenPipe.into())));
     stage.shard.remove(broken);
-    assert!(!stage.shard.handle_attempt(broken, Ok(1)), "it is gone");
+    assert!(!stage.shard.handle_attempt(broken, Ok(1)), "the session is removed");
 }
 
 #[test]
@@ -494,7 +493,7 @@ fn a_wamp_session_that_should_reconnect_ends_without_a_close_frame() {
     assert!(!stage.shard.session(orosync).unwrap().wants_fin(), "its Close frame is awaited");
     stage.now += Duration::from_secs(3);
     stage.shard.handle_timeout(stage.now);
-    assert!(stage.shard.session(orosync).unwrap().is_gone(), "but not for ever");
+    assert!(stage.shard.session(orosync).unwrap().is_gone(), "and awaited for two seconds only");
 }
 
 #[test]
@@ -543,7 +542,7 @@ fn a_disconnect_ends_sessions_with_4010_after_their_queued_events() {
 fn a_disconnect_ends_no_session_of_another_role_and_no_publisher() {
     let mut stage = Stage::new();
     let customer = |uid| Identity { role: Role::Customer, ..user(uid) };
-    let (meant, same_id, same_name) = (
+    let (target, same_id, same_name) = (
         stage.browser(OROSYNC, &customer(7)),
         stage.browser(OROSYNC, &user(7)),
         stage.browser(OROSYNC, &Identity { uid: Some(8.into()), ..user(7) }),
@@ -556,7 +555,7 @@ fn a_disconnect_ends_no_session_of_another_role_and_no_publisher() {
         assert_eq!(stage.link_frames(publisher), [ack(seq)]);
     }
     let mut is_open = |key: SessionKey| stage.shard.session(key).unwrap().outbound().is_empty();
-    assert_eq!([meant, same_id, same_name].map(&mut is_open), [false, true, true]);
+    assert_eq!([target, same_id, same_name].map(&mut is_open), [false, true, true]);
 }
 
 #[test]
@@ -580,10 +579,10 @@ fn a_wamp_publisher_can_disconnect_sessions() {
     stage.say(publisher, r#"[7,"orosync/disconnect",{"user":"user7"}]"#);
     assert!(stage.texts(publisher)[0].contains("\\\"role\\\""), "the refusal names what is missing");
     assert_eq!(stage.metrics.messages_refused.total("not_a_disconnect"), 1);
-    stage.pass_on();
+    stage.run();
     assert_eq!(stage.written(key), b"");
     stage.say(publisher, r#"[7,"orosync/disconnect",{"role":"user","uid":7}]"#);
-    stage.pass_on();
+    stage.run();
     let sent = frames(&stage.written(key));
     assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &4010_u16.to_be_bytes()[..]));
 }
@@ -613,7 +612,11 @@ fn a_drain_ends_sessions_one_after_the_other() {
         assert_eq!(closed.count(), ended);
         stage.now = next;
     }
-    assert_eq!((ended, stage.now - begun), (9, Duration::from_millis(72)), "the last has some time left");
+    assert_eq!(
+        (ended, stage.now - begun),
+        (9, Duration::from_millis(72)),
+        "the rest of the time is reserved for writing"
+    );
     for key in keys {
         assert_eq!(frames(&stage.written(key))[0].1[..2], 1001_u16.to_be_bytes());
     }
@@ -641,7 +644,7 @@ fn accepted_events_are_written_before_a_session_ends() {
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
     stage.publish(message("oro/ping", "1"));
-    stage.pass_on();
+    stage.run();
     stage.stop();
     assert!(!stage.shard.session(key).unwrap().wants_fin());
     assert_eq!(frames(&stage.written(key)).len(), 1);
@@ -672,7 +675,7 @@ fn too_many_messages_close_the_session_with_4009() {
     for n in 0..10 {
         stage.say(key, &format!(r#"[5,"oro/email_event/1/{n}"]"#));
     }
-    assert!(stage.written(key).is_empty(), "the burst of a page passes");
+    assert!(stage.written(key).is_empty(), "a burst within the limit is accepted");
     stage.say(key, r#"[5,"oro/ping"]"#);
     let sent = frames(&stage.written(key));
     assert_eq!(sent[0].1[..2], 4009_u16.to_be_bytes());
@@ -699,7 +702,7 @@ fn a_publisher_is_acknowledged_and_resent_messages_are_delivered_once() {
     assert_eq!(stage.link_frames(first), [ServerFrame::Welcome { accepted: None }]);
     stage.link(first, &batch(1, vec![message("oro/ping", "1"), message("oro/ping", "2")]));
     assert_eq!(stage.link_frames(first), [ack(2)]);
-    // The acknowledgement is lost, the publisher comes back and sends the second one again.
+    // The acknowledgement is lost. The publisher reconnects and resends message 2.
     stage.shard.handle_read_error(first, &io::ErrorKind::ConnectionReset.into(), stage.now);
     let second = stage.publisher(7);
     assert_eq!(stage.link_frames(second), [ServerFrame::Welcome { accepted: Seq::new(2) }]);
@@ -728,7 +731,7 @@ fn any_number_of_refusals_leaves_a_publishers_link_open() {
     let batches = 100;
     let in_one = BATCH_MESSAGES as u64;
     for n in 0..batches {
-        // It reads nothing meanwhile.
+        // The publisher reads nothing meanwhile.
         stage.link(key, &batch(n * in_one + 1, vec![message(&"x".repeat(255), "1"); BATCH_MESSAGES]));
         assert!(stage.shard.session(key).unwrap().outbound().cost() < 1024);
     }
@@ -771,7 +774,7 @@ fn any_number_of_refusals_leaves_a_pages_session_and_events_intact() {
     stage.publish(message("oro/ping", &format!("\"{:0>20000}\"", 1)));
     let texts = stage.texts(key);
     assert!(texts.len() > 10 && texts.len() < 100, "{}", texts.len());
-    assert!(texts.last().unwrap().starts_with("[8,"), "the event is there");
+    assert!(texts.last().unwrap().starts_with("[8,"), "the event is not displaced");
     assert_eq!(stage.metrics.subscriptions_refused.total("undeclared"), 90);
 }
 
@@ -784,7 +787,7 @@ fn without_credit_a_publisher_is_not_read_until_credit_is_returned() {
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
-    assert!(stage.link_frames_now(publisher).is_empty(), "the first one is still in the inbox");
+    assert!(stage.link_frames_now(publisher).is_empty(), "message 1 is still in the inbox");
     assert!(!stage.shard.wants_input(publisher));
     assert_eq!(stage.metrics.credit_waits.get(), 1);
     assert_eq!(stage.link_frames(publisher), [1, 2].map(ack));
@@ -830,7 +833,7 @@ fn a_pong_counts_even_if_the_next_timeout_check_is_late() {
     for _ in 0..3 {
         stage.now += Duration::from_secs(31);
         stage.shard.handle_timeout(stage.now);
-        assert_eq!(stage.written(key), b"\x89\x00", "it was silent since its answer, and is asked again");
+        assert_eq!(stage.written(key), b"\x89\x00", "silent since its pong, it is pinged again");
         stage.send(key, &masked(10, b""));
     }
 }
@@ -896,7 +899,7 @@ fn late_input_of_an_ended_session_affects_no_other() {
     assert!(stage.texts(other).is_empty(), "it has not subscribed");
     stage.say(other, r#"[5,"oro/maintenance"]"#);
     stage.publish(message("oro/maintenance", "2"));
-    assert_eq!(stage.texts(other).len(), 1, "and lives");
+    assert_eq!(stage.texts(other).len(), 1, "it is still open");
 }
 
 #[test]
@@ -940,7 +943,7 @@ fn subscriptions_of_an_ended_session_are_dropped_in_pieces_while_others_subscrib
     assert_eq!((stage.metrics.subscriptions.get(), wanted(&stage)), (1000, 1000));
     stage.shard.handle_end_of_input(former);
     stage.write();
-    assert_eq!(stage.metrics.subscriptions.get(), 0, "of open sessions");
+    assert_eq!(stage.metrics.subscriptions.get(), 0, "only subscriptions of open sessions are counted");
     assert_eq!((stage.shard.subscriptions_to_drop(), wanted(&stage)), (1000, 1000));
     assert_eq!(stage.shard.drop_subscriptions(32), 32);
     assert_eq!((stage.shard.subscriptions_to_drop(), wanted(&stage)), (968, 968));
@@ -1019,7 +1022,7 @@ fn a_publisher_that_waits_for_credit_is_pinged_and_not_dropped() {
         stage.now += Duration::from_secs(31);
         stage.send(reader, &masked(10, b""));
         stage.shard.handle_timeout(stage.now);
-        assert_eq!(stage.written(publisher), b"\x89\x00", "nor does it take us for dead");
+        assert_eq!(stage.written(publisher), b"\x89\x00", "the ping tells it that the server is alive");
     }
     assert_eq!(stage.link_frames(publisher), [1, 2].map(ack));
 }
@@ -1037,7 +1040,7 @@ fn a_close_frame_is_sent_whatever_bytes_follow_the_invalid_message() {
 
 #[test]
 fn a_protocol_violation_gets_a_close_frame_directly_followed_by_the_fin() {
-    // The second one believes to have closed already.
+    // The second is an invalid Close frame, after which the peer regards the session as closed.
     for (broken, code) in [(masked(3, b""), 1002), (masked(8, b"\x03"), 1002), (masked(1, b"\xff"), 1007)] {
         let mut stage = Stage::new();
         let key = stage.browser(OROSYNC, &user(1));
@@ -1053,7 +1056,7 @@ fn a_close_frame_fits_into_a_full_queue() {
     let key = stage.browser(OROSYNC, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
     stage.publish(message("oro/ping", &format!("\"{:x<890}\"", "")));
-    stage.pass_on();
+    stage.run();
     stage.stop();
     let sent = frames(&stage.written(key));
     assert_eq!(sent.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [1, 8]);
@@ -1065,11 +1068,11 @@ fn remaining_output_is_written_until_the_drain_deadline_before_the_close_timeout
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
     stage.publish(message("oro/ping", "1"));
-    stage.pass_on();
+    stage.run();
     stage.stop();
     stage.now += Duration::from_secs(19);
     stage.shard.handle_timeout(stage.now);
-    assert_eq!(frames(&stage.written(key)).len(), 1, "a slow reader still gets it");
+    assert_eq!(frames(&stage.written(key)).len(), 1, "a slow reader still gets the event");
     assert!(stage.shard.session(key).is_some());
     stage.now += CLOSE_TIMEOUT;
     stage.shard.handle_timeout(stage.now);
@@ -1114,7 +1117,7 @@ fn a_ticket_grants_topics_under_the_policy_granted() {
         let pattern = TopicPattern::parse(pattern).unwrap();
         TopicRule::new(pattern, Subscribe::Granted, Publish::Publisher).unwrap()
     };
-    stage.follow(vec![rule("acme/orders/{id:int}")]);
+    stage.set_rules(vec![rule("acme/orders/{id:int}")]);
     let granted = Granted { topics: [Topic::parse("acme/orders/7").unwrap()].into(), ..Granted::default() };
     let key = stage.browser(WAMP, &Identity { granted, ..user(1) });
     stage.say(key, r#"[5,"acme/orders/8"]"#);
@@ -1131,11 +1134,11 @@ fn changed_rules_apply_to_new_subscriptions_and_close_no_session() {
     stage.say(key, r#"[5,"acme/news"]"#);
     assert!(stage.texts(key)[0].starts_with("[4,"));
     let pattern = TopicPattern::parse("acme/news").unwrap();
-    stage.follow(vec![TopicRule::new(pattern, Subscribe::User, Publish::Publisher).unwrap()]);
+    stage.set_rules(vec![TopicRule::new(pattern, Subscribe::User, Publish::Publisher).unwrap()]);
     stage.say(key, r#"[5,"acme/news"]"#);
-    stage.follow(Vec::new());
+    stage.set_rules(Vec::new());
     stage.publish(message("acme/news", "1"));
-    assert_eq!(stage.texts(key), [r#"[8,"acme\/news",1]"#], "what is subscribed to stays");
+    assert_eq!(stage.texts(key), [r#"[8,"acme\/news",1]"#], "existing subscriptions are kept");
 }
 
 #[test]
@@ -1147,15 +1150,15 @@ fn an_acknowledgement_waits_until_the_event_is_written() {
     stage.link_frames(publisher);
     stage.write();
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
-    stage.pass_on_without_writing();
+    stage.handle_inbox();
     assert!(stage.link_frames_now(publisher).is_empty(), "the event waits in the reader's queue");
     assert!(!stage.shard.session(reader).unwrap().outbound().is_empty());
-    // The publisher's own session, then the reader's: the event loop writes both, and says so then.
+    // The event loop takes both sessions, writes them, and then reports that all are written.
     assert_eq!([stage.shard.next_dirty(), stage.shard.next_dirty()], [Some(publisher), Some(reader)]);
-    stage.pass_on_without_writing();
-    assert!(stage.link_frames_now(publisher).is_empty(), "the reader is being written");
+    stage.handle_inbox();
+    assert!(stage.link_frames_now(publisher).is_empty(), "the reader's output is not written yet");
     stage.write();
-    stage.pass_on_without_writing();
+    stage.handle_inbox();
     assert_eq!(stage.link_frames_now(publisher), [ack(1)]);
 }
 
@@ -1166,12 +1169,12 @@ fn a_disconnect_is_acknowledged_after_the_close_frames_are_written() {
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("orosync/disconnect", r#"{"role":"user","uid":7}"#)]));
-    stage.pass_on_without_writing();
-    stage.pass_on_without_writing();
+    stage.handle_inbox();
+    stage.handle_inbox();
     assert!(!stage.shard.session(ended).unwrap().outbound().is_empty(), "its Close frame");
     assert!(stage.link_frames_now(publisher).is_empty());
     stage.write();
-    stage.pass_on_without_writing();
+    stage.handle_inbox();
     assert_eq!(stage.link_frames_now(publisher), [ack(1)]);
 }
 
@@ -1220,13 +1223,13 @@ fn a_drain_acknowledges_accepted_messages_and_notifies_when_all_are() {
         Err(mpsc::error::TryRecvError::Empty),
         "message 1 is not acknowledged yet"
     );
-    stage.pass_on();
+    stage.run();
     assert_eq!(replies_sent.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     let received = frames(&stage.written(publisher));
     assert_eq!(received.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [2, 8]);
     assert_eq!(ServerFrame::decode(received[0].1.clone().into()).unwrap(), ack(1));
     assert_eq!(received[1].1[..2], 1001_u16.to_be_bytes());
-    assert_eq!(stage.texts(reader).len(), 1, "2 is for the next server");
+    assert_eq!(stage.texts(reader).len(), 1, "the publisher resends message 2 to the next server");
 }
 
 #[test]
@@ -1247,7 +1250,7 @@ fn a_drain_does_not_wait_for_a_publisher_that_is_gone() {
 
 #[test]
 fn a_failed_write_is_not_retried() {
-    /// What TLS is after a reset: it has taken something, and can pass it on no more.
+    /// Like TLS after a reset: accepted bytes stay pending forever.
     struct Broken;
     impl Outlet for Broken {
         fn write(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -1264,7 +1267,7 @@ fn a_failed_write_is_not_retried() {
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[2,"1","orosync/session"]"#);
     assert_eq!(stage.shard.next_dirty(), Some(key));
-    assert!(stage.shard.write(key, &mut Broken, stage.now()), "nothing is left to do for it");
+    assert!(stage.shard.write(key, &mut Broken, stage.now()), "the session is finished");
     assert!(stage.shard.is_empty());
 }
 

@@ -1,17 +1,18 @@
-//! Sessions that come back, and ask what they missed.
+//! Recovery of missed events by reconnecting sessions.
 
 use super::*;
 
 const TOPIC: &str = "oro/data/update";
 
 impl Stage {
-    fn comer(&mut self) -> SessionKey {
+    /// Opens a session that can call `orosync/subscribe`.
+    fn session(&mut self) -> SessionKey {
         let key = self.browser(OROSYNC, &user(7));
         self.write();
         key
     }
 
-    /// Calls, and gives the result, which is the one text that is written.
+    /// Calls a procedure. Returns the answer, which must be the only output.
     fn called(&mut self, key: SessionKey, procedure: &str, arguments: &str) -> String {
         let comma = if arguments.is_empty() { "" } else { "," };
         self.say(key, &format!(r#"[2,"1","{procedure}"{comma}{arguments}]"#));
@@ -20,7 +21,7 @@ impl Stage {
         text.clone()
     }
 
-    /// Asks by `orosync/subscribe`. Where the topic stands, and what else the answer says.
+    /// Calls `orosync/subscribe`. Returns the topic's position and the rest of the answer.
     fn recovered(&mut self, key: SessionKey, options: &str) -> (String, String) {
         let text = self.called(key, "orosync/subscribe", &format!(r#""{TOPIC}",{options}"#));
         let rest = text.strip_prefix(r#"[3,"1",{"position":""#).unwrap_or_else(|| panic!("{text}"));
@@ -28,13 +29,14 @@ impl Stage {
         (position.to_owned(), rest.replace(&format!(".{}", tag(position)), ""))
     }
 
-    /// Asks by `orosync/subscribe`, and passes on that the broker cannot say what there is.
-    fn asks_in_vain(&mut self, key: SessionKey) {
+    /// Calls `orosync/subscribe` while the broker is unavailable.
+    fn call_without_broker(&mut self, key: SessionKey) {
         self.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"since":"0.0","tags":["A"]}}]"#));
-        self.broker_is_away();
+        self.fail_recoveries();
     }
 
-    fn broker_is_away(&mut self) {
+    /// Answers all requested recoveries with [`Unavailable`].
+    fn fail_recoveries(&mut self) {
         self.shard.request_recoveries();
         while let Ok(mut message) = self.inbox.try_recv() {
             if let ShardMessage::Recovered { recovered, .. } = &mut message {
@@ -53,7 +55,7 @@ impl Stage {
     }
 }
 
-/// What is not the offset.
+/// The tag of a position.
 fn tag(position: &str) -> &str {
     position.split_once('.').unwrap().1
 }
@@ -69,30 +71,30 @@ fn tagged(name: &str) -> String {
 #[test]
 fn a_reconnecting_session_gets_missed_events_and_then_later_ones() {
     let mut stage = Stage::new();
-    let first = stage.comer();
+    let first = stage.session();
     let (position, rest) = stage.recovered(first, "{}");
     assert_eq!(rest, r#""complete":true,"events":[]}]"#);
     stage.update("1");
     let tag = tag(&position).to_owned();
     assert_eq!(stage.texts(first), [format!(r#"[8,"oro\/data\/update",1,"1.{tag}"]"#)]);
     (2..=4).for_each(|n: u64| stage.update(&n.to_string()));
-    let second = stage.comer();
+    let second = stage.session();
     let (position, rest) = stage.recovered(second, &since(&format!("1.{tag}")));
     assert_eq!(rest, r#""complete":true,"events":[["2",2],["3",3],["4",4]]}]"#);
     assert_eq!(position, format!("4.{tag}"));
     stage.update("5");
     assert_eq!(stage.texts(second), [format!(r#"[8,"oro\/data\/update",5,"5.{tag}"]"#)]);
-    let third = stage.comer();
+    let third = stage.session();
     assert_eq!(stage.recovered(third, r#"{"since":"4.77"}"#).1[..16], *r#""complete":false"#);
 }
 
 #[test]
 fn no_event_is_lost_or_repeated_between_the_answer_and_later_events() {
     let mut stage = Stage::new();
-    let (before, key) = (stage.comer(), stage.comer());
+    let (before, key) = (stage.session(), stage.session());
     let (position, _) = stage.recovered(before, "{}");
     stage.update("1");
-    // The question, its answer and two events are in the inbox together.
+    // The answer and two events are in the inbox together.
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{}]"#, since(&position)));
     stage.shard.request_recoveries();
     stage.update("2");
@@ -107,7 +109,7 @@ fn milliseconds_are_counted_back_from_the_101_response() {
     let mut stage = Stage::new();
     stage.update("1");
     let asked = |stage: &mut Stage, milliseconds: &str| {
-        let key = stage.comer();
+        let key = stage.session();
         stage.recovered(key, &format!(r#"{{"since":{{"milliseconds":{milliseconds}}}}}"#)).1
     };
     stage.now = Instant::now();
@@ -117,7 +119,7 @@ fn milliseconds_are_counted_back_from_the_101_response() {
     assert_eq!(
         asked(&mut stage, "60000"),
         r#""complete":false,"events":[["1",1]]}]"#,
-        "before the server began"
+        "a time before the server started"
     );
     stage.update("2");
     assert_eq!(asked(&mut stage, "-1"), r#""complete":true,"events":[]}]"#);
@@ -127,7 +129,7 @@ fn milliseconds_are_counted_back_from_the_101_response() {
 #[test]
 fn events_with_other_tags_are_filtered_and_positions_advance() {
     let mut stage = Stage::new();
-    let (key, everything) = (stage.comer(), stage.comer());
+    let (key, everything) = (stage.session(), stage.session());
     let (start, _) = stage.recovered(key, r#"{"tags":["A","B"]}"#);
     stage.recovered(everything, "{}");
     let several = r#"[{"tagname":"A"},{"tagname":"B"},{"tagname":"C"}]"#;
@@ -135,7 +137,7 @@ fn events_with_other_tags_are_filtered_and_positions_advance() {
         stage.update(json);
     }
     let got = stage.texts(key);
-    assert_eq!(got.len(), 4, "each once: {got:?}");
+    assert_eq!(got.len(), 4, "each event once: {got:?}");
     assert!(got[0].contains(r#""tagname":"B""#) && got[2].contains(r#""tagname":"C""#));
     assert_eq!(stage.texts(everything).len(), 5);
     assert_eq!(stage.called(key, "orosync/tags", r#""oro/data/update",["C"]"#), r#"[3,"1",null]"#);
@@ -144,18 +146,18 @@ fn events_with_other_tags_are_filtered_and_positions_advance() {
     assert_eq!(stage.texts(key).len(), 1);
     let positions: Vec<_> = stage.shard.subscribers.positions(key).map(|(_, at)| at.offset).collect();
     assert_eq!(positions, [7]);
-    let again = stage.comer();
+    let again = stage.session();
     let (_, rest) = stage.recovered(again, &format!(r#"{{"since":"{start}","tags":["A"]}}"#));
-    assert_eq!(rest.matches("tagname").count(), 4, "three of one event, one of another: {rest}");
+    assert_eq!(rest.matches("tagname").count(), 4, "three tags of one event, one of another: {rest}");
     assert_eq!(stage.called(again, "orosync/tags", r#""oro/data/update""#), r#"[3,"1",null]"#);
     stage.update(&tagged("X"));
-    assert_eq!(stage.texts(again).len(), 1, "without tags all events come");
+    assert_eq!(stage.texts(again).len(), 1, "without tags all events are delivered");
 }
 
 #[test]
 fn plain_subscribers_get_events_without_positions() {
     let mut stage = Stage::new();
-    let (plain, other) = (stage.browser(WAMP, &user(1)), stage.comer());
+    let (plain, other) = (stage.browser(WAMP, &user(1)), stage.session());
     stage.write();
     stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
     stage.recovered(other, "{}");
@@ -166,7 +168,7 @@ fn plain_subscribers_get_events_without_positions() {
 #[test]
 fn a_plain_subscription_becomes_one_with_positions_without_losing_an_event() {
     let mut stage = Stage::new();
-    let key = stage.comer();
+    let key = stage.session();
     stage.say(key, &format!(r#"[5,"{TOPIC}"]"#));
     stage.update("1");
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
@@ -182,7 +184,7 @@ fn a_plain_subscription_becomes_one_with_positions_without_losing_an_event() {
 #[test]
 fn a_session_that_unsubscribes_before_the_answer_gets_only_the_answer() {
     let mut stage = Stage::new();
-    let key = stage.comer();
+    let key = stage.session();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
     stage.say(key, &format!(r#"[6,"{TOPIC}"]"#));
     assert_eq!(stage.texts(key).len(), 1);
@@ -194,31 +196,31 @@ fn a_session_that_unsubscribes_before_the_answer_gets_only_the_answer() {
 #[test]
 fn a_session_that_ends_before_the_answer_leaves_nothing_behind() {
     let mut stage = Stage::new();
-    let key = stage.comer();
+    let key = stage.session();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"tags":["A"]}}]"#));
-    let asked = stage.comer();
+    let asked = stage.session();
     stage.say(asked, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
-    // The one before the broker was asked, the other before it has answered.
+    // The first session ends before its recovery is requested, the second before the broker has answered.
     for (gone, left) in [(key, 1), (asked, 0)] {
         stage.shard.handle_end_of_input(gone);
         stage.write();
         stage.shard.request_recoveries();
         assert_eq!(stage.shard.sessions.len(), left);
     }
-    stage.pass_on();
+    stage.run();
     assert_eq!((stage.shard.replies, stage.shard.recovering), (0, 0));
     assert!(!stage.node.has_subscribers(&Topic::parse(TOPIC).unwrap()));
     assert_eq!(stage.metrics.subscriptions.get(), 0);
 }
 
-const ASK_AGAIN: &str = r#"[4,"1","orosync\/subscribe","missed events cannot be determined at the moment because the broker is unavailable. Ask again",{"code":503}]"#;
+const UNAVAILABLE_ANSWER: &str = r#"[4,"1","orosync\/subscribe","missed events cannot be determined at the moment because the broker is unavailable. Ask again",{"code":503}]"#;
 
 #[test]
 fn a_call_while_the_broker_is_unavailable_subscribes_to_nothing_and_can_be_retried() {
     let mut stage = Stage::new();
-    let key = stage.comer();
-    stage.asks_in_vain(key);
-    assert_eq!(stage.texts(key), [ASK_AGAIN]);
+    let key = stage.session();
+    stage.call_without_broker(key);
+    assert_eq!(stage.texts(key), [UNAVAILABLE_ANSWER]);
     assert!(!stage.has_subscribers());
     assert_eq!((stage.metrics.subscriptions.get(), stage.shard.recovering), (0, 0));
     let Metrics { recoveries_unavailable, recoveries, .. } = &*stage.metrics;
@@ -233,16 +235,16 @@ fn a_call_while_the_broker_is_unavailable_subscribes_to_nothing_and_can_be_retri
 #[test]
 fn a_call_while_the_broker_is_unavailable_keeps_an_existing_subscription() {
     let mut stage = Stage::new();
-    let (plain, positioned) = (stage.comer(), stage.comer());
+    let (plain, positioned) = (stage.session(), stage.session());
     stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
     stage.recovered(positioned, "{}");
     for key in [plain, positioned] {
-        stage.asks_in_vain(key);
-        assert_eq!(stage.texts(key), [ASK_AGAIN]);
+        stage.call_without_broker(key);
+        assert_eq!(stage.texts(key), [UNAVAILABLE_ANSWER]);
     }
     stage.update(&tagged("X"));
     for key in [plain, positioned] {
-        assert_eq!(stage.texts(key).len(), 1, "without the tags that were asked for");
+        assert_eq!(stage.texts(key).len(), 1, "the requested tags do not apply");
     }
     assert_eq!(stage.metrics.subscriptions.get(), 2);
 }
@@ -250,7 +252,7 @@ fn a_call_while_the_broker_is_unavailable_keeps_an_existing_subscription() {
 #[test]
 fn a_failed_call_does_not_affect_a_later_pending_one() {
     let mut stage = Stage::new();
-    let key = stage.comer();
+    let key = stage.session();
     let call = format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#);
     for unsubscribes in [false, true] {
         stage.say(key, &call);
@@ -263,7 +265,7 @@ fn a_failed_call_does_not_affect_a_later_pending_one() {
         let recovered = Err(Unavailable);
         stage.shard.handle_message(ShardMessage::Recovered { awaited, recovered }, stage.now);
         let texts = stage.texts(key);
-        assert!(texts[0] == ASK_AGAIN && texts[1].starts_with("[3,"), "{texts:?}");
+        assert!(texts[0] == UNAVAILABLE_ANSWER && texts[1].starts_with("[3,"), "{texts:?}");
         stage.update("1");
         assert_eq!((stage.texts(key).len(), stage.metrics.subscriptions.get()), (1, 1));
         stage.say(key, &format!(r#"[6,"{TOPIC}"]"#));
@@ -274,7 +276,7 @@ fn a_failed_call_does_not_affect_a_later_pending_one() {
 #[test]
 fn unsubscribing_or_ending_while_the_broker_is_unavailable_leaves_nothing_behind() {
     let mut stage = Stage::new();
-    let (stays, goes) = (stage.comer(), stage.comer());
+    let (stays, goes) = (stage.session(), stage.session());
     for key in [stays, goes] {
         stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
     }
@@ -282,8 +284,8 @@ fn unsubscribing_or_ending_while_the_broker_is_unavailable_leaves_nothing_behind
     stage.say(stays, &format!(r#"[6,"{TOPIC}"]"#));
     stage.shard.handle_end_of_input(goes);
     stage.write();
-    stage.broker_is_away();
-    assert_eq!(stage.texts(stays), [ASK_AGAIN]);
+    stage.fail_recoveries();
+    assert_eq!(stage.texts(stays), [UNAVAILABLE_ANSWER]);
     assert!(!stage.has_subscribers());
     assert_eq!((stage.metrics.subscriptions.get(), stage.shard.recovering), (0, 0));
 }
@@ -291,7 +293,7 @@ fn unsubscribing_or_ending_while_the_broker_is_unavailable_leaves_nothing_behind
 #[test]
 fn calls_are_answered_in_order() {
     let mut stage = Stage::new();
-    let key = stage.comer();
+    let key = stage.session();
     for call in [
         r#"1,"orosync/ping""#,
         r#"2,"orosync/subscribe","oro/data/update""#,
@@ -310,7 +312,7 @@ fn calls_are_answered_in_order() {
 #[test]
 fn invalid_calls_are_answered_with_their_cause() {
     let mut stage = Stage::with(|limits| limits.subscriptions = 1);
-    let key = stage.comer();
+    let key = stage.session();
     for (procedure, arguments, answer) in [
         (
             "subscribe",
@@ -353,7 +355,7 @@ fn invalid_calls_are_answered_with_their_cause() {
 #[test]
 fn events_for_other_sessions_are_not_recovered_either() {
     let mut stage = Stage::new();
-    let (key, other) = (stage.comer(), stage.comer());
+    let (key, other) = (stage.session(), stage.session());
     let (position, _) = stage.recovered(key, "{}");
     let mut to_other = message(TOPIC, "1");
     let id = stage.shard.session(other).unwrap().id().unwrap();
@@ -361,7 +363,7 @@ fn events_for_other_sessions_are_not_recovered_either() {
     stage.publish(to_other);
     stage.update("2");
     assert_eq!(stage.texts(key).len(), 1);
-    let again = stage.comer();
+    let again = stage.session();
     assert_eq!(stage.recovered(again, &since(&position)).1, r#""complete":true,"events":[["2",2]]}]"#);
     assert_eq!(
         stage.recovered(other, &since(&position)).1,
@@ -377,7 +379,7 @@ fn large_answers_leave_room_for_further_answers_and_events() {
     for topic in topics {
         (0..40).for_each(|_| stage.publish(message(topic, &large)));
     }
-    let key = stage.comer();
+    let key = stage.session();
     for topic in topics {
         stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{topic}",{{"since":"0.0"}}]"#));
     }
@@ -390,13 +392,13 @@ fn large_answers_leave_room_for_further_answers_and_events() {
 #[test]
 fn the_number_of_recoveries_in_flight_is_limited() {
     let mut stage = Stage::new();
-    let keys: Vec<_> = (0..2 * RECOVERIES).map(|_| stage.comer()).collect();
+    let keys: Vec<_> = (0..2 * RECOVERIES).map(|_| stage.session()).collect();
     for key in &keys {
         stage.say(*key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"since":"0.0","tags":[]}}]"#));
     }
     stage.shard.request_recoveries();
     assert_eq!((stage.shard.recovering, stage.shard.recoveries.len()), (RECOVERIES, RECOVERIES));
-    assert!(!stage.shard.has_recoveries(), "the broker has enough to do");
+    assert!(!stage.shard.has_recoveries(), "the limit is reached");
     for key in keys {
         assert_eq!(stage.texts(key).len(), 1);
     }
@@ -410,11 +412,11 @@ fn events_examined_for_a_recovery_are_charged_to_the_rate_limit() {
         limits.messages_per_second = 1;
     });
     (0..1000).for_each(|_| stage.update("1"));
-    let key = stage.comer();
+    let key = stage.session();
     for _ in 0..3 {
         stage.recovered(key, r#"{"since":"0.0"}"#);
     }
-    // Each was a message, and a thousand events: six of ten.
+    // Each call costs one token, and another for its thousand events: six of ten tokens.
     for _ in 0..4 {
         assert_eq!(stage.called(key, "orosync/ping", ""), r#"[3,"1",null]"#);
     }
@@ -425,7 +427,7 @@ fn events_examined_for_a_recovery_are_charged_to_the_rate_limit() {
 #[test]
 fn a_drain_waits_for_replies_to_publishers_only() {
     let mut stage = Stage::new();
-    let key = stage.comer();
+    let key = stage.session();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
     let (done, mut replies_sent) = mpsc::channel(1);
     stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
@@ -435,7 +437,7 @@ fn a_drain_waits_for_replies_to_publishers_only() {
 #[test]
 fn the_first_step_of_a_drain_does_not_end_a_session_with_a_pending_call() {
     let mut stage = Stage::new();
-    let key = stage.comer();
+    let key = stage.session();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
     let (done, mut replies_sent) = mpsc::channel(1);
     stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
@@ -447,14 +449,14 @@ fn the_first_step_of_a_drain_does_not_end_a_session_with_a_pending_call() {
 #[test]
 fn sessions_that_can_recover_lost_events_get_no_later_ones_and_are_ended() {
     let mut stage = Stage::new();
-    let [plain, all, some, other] = [(); 4].map(|()| stage.comer());
+    let [plain, all, some, other] = [(); 4].map(|()| stage.session());
     stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
     stage.recovered(all, "{}");
     stage.recovered(some, r#"{"tags":["A"]}"#);
     let received = stage.called(other, "orosync/subscribe", r#""oro/ping",{}"#);
     assert!(received.contains(r#""complete":true"#), "{received}");
     stage.shard.handle_message(ShardMessage::EndIncomplete(Topic::parse(TOPIC).unwrap()), stage.now);
-    // By what follows they would take themselves to have had all before.
+    // A later event would hide the gap.
     stage.update(&tagged("A"));
     assert_eq!(stage.texts(plain).len(), 1);
     for key in [all, some] {
@@ -462,7 +464,7 @@ fn sessions_that_can_recover_lost_events_get_no_later_ones_and_are_ended() {
     }
     let received = stage.called(all, "orosync/resume", "");
     assert!(received.contains(r#""positions":{}"#), "{received}");
-    // Nor does one that is ended hurry.
+    // Further ends join the schedule.
     stage.shard.handle_message(ShardMessage::EndIncomplete(Topic::parse("oro/ping").unwrap()), stage.now);
     let mut closed = Vec::new();
     while let Some(next) = stage.shard.end_due(stage.now) {
@@ -480,7 +482,7 @@ fn sessions_that_can_recover_lost_events_get_no_later_ones_and_are_ended() {
 fn repeated_requests_to_end_browsers_do_not_postpone_their_end() {
     let mut stage = Stage::new();
     for _ in 0..1000 {
-        stage.comer();
+        stage.session();
     }
     let begun = stage.now;
     stage.shard.handle_message(ShardMessage::EndBrowsers, stage.now);
@@ -494,7 +496,7 @@ fn repeated_requests_to_end_browsers_do_not_postpone_their_end() {
 #[test]
 fn after_a_possibly_missed_disconnect_all_browsers_end_and_need_a_new_ticket() {
     let mut stage = Stage::new();
-    let keys: Vec<_> = (0..10).map(|_| stage.comer()).collect();
+    let keys: Vec<_> = (0..10).map(|_| stage.session()).collect();
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
     stage.recovered(keys[0], "{}");
@@ -511,7 +513,7 @@ fn after_a_possibly_missed_disconnect_all_browsers_end_and_need_a_new_ticket() {
         assert_eq!(frames(&stage.written(key))[0].1[..2], 4010_u16.to_be_bytes());
     }
     assert!(stage.written(publisher).is_empty());
-    let late = stage.comer();
+    let late = stage.session();
     stage.shard.end_due(stage.now + Duration::from_mins(1));
-    assert!(stage.written(late).is_empty(), "who comes afterwards stays");
+    assert!(stage.written(late).is_empty(), "a session that began later stays open");
 }

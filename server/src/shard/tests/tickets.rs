@@ -1,4 +1,4 @@
-//! Handshakes whose ticket is remembered by others, who answer when the test says so.
+//! Handshakes with a shared store of used tickets, which answers when the test tells it to.
 
 use std::sync::Mutex;
 
@@ -13,53 +13,53 @@ use crate::auth::resume::{ResumeTickets, ResumeTimes};
 use crate::auth::revocations::Revocations;
 use crate::auth::used::{SharedTickets, TicketUse, UseAnswer};
 
-/// What stands for the other nodes: remembers what it was asked, and tells nothing by itself.
+/// A store of used tickets that records ticket checks, and answers none by itself.
 #[derive(Default)]
-struct Others(Mutex<VecDeque<(TicketUse, UseAnswer)>>);
+struct Store(Mutex<VecDeque<(TicketUse, UseAnswer)>>);
 
-impl std::fmt::Debug for Others {
+impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Others")
+        formatter.write_str("Store")
     }
 }
 
-impl SharedTickets for Others {
+impl SharedTickets for Store {
     fn use_up(&self, ticket: TicketUse, answer: UseAnswer) {
         self.0.lock().unwrap().push_back((ticket, answer));
     }
 }
 
-/// A shard, and those whom it asks.
-struct Together {
+/// A shard with a shared store of used tickets.
+struct ClusteredShard {
     stage: Stage,
-    others: Arc<Others>,
+    store: Arc<Store>,
     revocations: Arc<Revocations>,
 }
 
-impl Together {
+impl ClusteredShard {
     fn new() -> Self {
         let mut stage = Stage::new();
-        let (others, revocations) = (Arc::new(Others::default()), Arc::new(Revocations::new(300, 100)));
+        let (store, revocations) = (Arc::new(Store::default()), Arc::new(Revocations::new(300, 100)));
         let times = ResumeTimes { seconds: 300, total_seconds: 3600 };
         let signer = Some(Signer::from_secret(SECRET).unwrap());
         let mut shared = Shared::clone(&stage.shard.shared);
         shared.handshake.authenticator = Arc::new(Authenticator::new(
             vec![Verifier::from_secret(SECRET).unwrap()],
-            UsedTickets::OfAllNodes(Arc::<Others>::clone(&others)),
+            UsedTickets::OfAllNodes(Arc::<Store>::clone(&store)),
             Some(ResumeTickets::new(signer, times, Arc::clone(&revocations))),
         ));
         stage.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), stage.now);
-        Self { stage, others, revocations }
+        Self { stage, store, revocations }
     }
 
-    /// Somebody who has sent a handshake, with these bytes behind it.
+    /// Opens a connection and sends a handshake, followed by `rest`.
     fn shake(&mut self, target: &str, more: &str, rest: &[u8]) -> SessionKey {
         let key = self.stage.connect();
         self.stage.send(key, &[request(target, more).as_bytes(), rest].concat());
         key
     }
 
-    /// The same with a ticket of this user.
+    /// Sends a handshake with a ticket of this user.
     fn shake_as(&mut self, uid: u64, more: &str, rest: &[u8]) -> SessionKey {
         self.shake(&format!("/?ticket={}", ticket(uid)), more, rest)
     }
@@ -69,19 +69,19 @@ impl Together {
         self.shake("/", &offer, b"")
     }
 
-    /// What the others were asked first and have not answered, and their way to answer.
-    fn asked(&self) -> (TicketUse, UseAnswer) {
-        self.others.0.lock().unwrap().pop_front().expect("nobody has asked")
+    /// The oldest unanswered ticket check, with its callback.
+    fn next_check(&self) -> (TicketUse, UseAnswer) {
+        self.store.0.lock().unwrap().pop_front().expect("a ticket check is pending")
     }
 
-    /// The others answer what they were asked first.
+    /// Answers the oldest ticket check.
     fn answer(&mut self, first_use: FirstUse) {
-        let (_, answer) = self.asked();
+        let (_, answer) = self.next_check();
         answer(first_use);
-        self.stage.pass_on_without_writing();
+        self.stage.handle_inbox();
     }
 
-    /// A session of this user, greeting read.
+    /// Opens a session of this user, which has read its greeting.
     fn open(&mut self, uid: u64) -> SessionKey {
         let key = self.shake_as(uid, OROSYNC, b"");
         self.answer(FirstUse::Yes);
@@ -89,14 +89,14 @@ impl Together {
         key
     }
 
-    /// What a session is answered that asks for a ticket for its next connection.
+    /// Calls `orosync/resume`. Returns the ticket, if one was issued.
     fn resume_ticket(&mut self, key: SessionKey) -> Option<String> {
         self.stage.say(key, r#"[2,"1","orosync/resume"]"#);
         let received: Value = serde_json::from_str(&self.stage.texts(key)[0]).unwrap();
         received[2]["ticket"].as_str().map(str::to_owned)
     }
 
-    /// The frames behind the 101.
+    /// The frames after the 101.
     fn greeted(&mut self, key: SessionKey) -> Vec<(u8, Vec<u8>)> {
         let written = self.stage.written(key);
         assert!(written.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&written));
@@ -104,8 +104,8 @@ impl Together {
         frames(&written[end..])
     }
 
-    /// The code of the Close frame that is all behind the 101.
-    fn closed(&mut self, key: SessionKey) -> u16 {
+    /// The code of the Close frame, which must be the only frame after the 101.
+    fn close_code(&mut self, key: SessionKey) -> u16 {
         let frames = self.greeted(key);
         assert_eq!((frames.len(), frames[0].0), (1, 8));
         u16::from_be_bytes([frames[0].1[0], frames[0].1[1]])
@@ -128,49 +128,49 @@ fn ticket(uid: u64) -> String {
 
 #[test]
 fn a_handshake_waits_for_its_ticket_check() {
-    let mut together = Together::new();
+    let mut clustered = ClusteredShard::new();
     let rest = [masked(1, br#"[5,"oro/ping"]"#), masked(1, br#"[2,"1","orosync/ping"]"#)].concat();
-    let key = together.shake_as(7, OROSYNC, &rest);
-    assert!(!together.stage.shard.wants_input(key), "what it sends stays with the kernel");
-    assert!(together.stage.written(key).is_empty());
-    assert_eq!(together.open_sessions(), 0);
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.open_sessions(), 1);
-    let greeting = together.greeted(key);
+    let key = clustered.shake_as(7, OROSYNC, &rest);
+    assert!(!clustered.stage.shard.wants_input(key), "its input stays in the kernel's buffer");
+    assert!(clustered.stage.written(key).is_empty());
+    assert_eq!(clustered.open_sessions(), 0);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.open_sessions(), 1);
+    let greeting = clustered.greeted(key);
     assert!(greeting.len() == 1 && greeting[0].1.starts_with(b"[0,\""));
-    assert!(together.stage.shard.wants_input(key));
-    assert_eq!(together.stage.texts(key), [r#"[3,"1",null]"#]);
-    together.stage.publish(message("oro/ping", "1"));
-    assert_eq!(together.stage.texts(key), [r#"[8,"oro\/ping",1]"#]);
+    assert!(clustered.stage.shard.wants_input(key));
+    assert_eq!(clustered.stage.texts(key), [r#"[3,"1",null]"#]);
+    clustered.stage.publish(message("oro/ping", "1"));
+    assert_eq!(clustered.stage.texts(key), [r#"[8,"oro\/ping",1]"#]);
 }
 
 #[test]
 fn publishers_and_anonymous_clients_need_no_ticket_check() {
-    let mut together = Together::new();
-    together.stage.publisher(1);
-    let key = together.shake("/", WAMP, b"");
-    assert!(together.stage.written(key).starts_with(b"HTTP/1.1 101 "));
+    let mut clustered = ClusteredShard::new();
+    clustered.stage.publisher(1);
+    let key = clustered.shake("/", WAMP, b"");
+    assert!(clustered.stage.written(key).starts_with(b"HTTP/1.1 101 "));
     let bearer = format!("Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {}\r\n", ticket(7));
-    let key = together.shake("/", &bearer, b"");
-    assert!(together.refused(key).starts_with("HTTP/1.1 401 "), "no publisher");
-    assert!(together.others.0.lock().unwrap().is_empty());
+    let key = clustered.shake("/", &bearer, b"");
+    assert!(clustered.refused(key).starts_with("HTTP/1.1 401 "), "not a publisher's ticket");
+    assert!(clustered.store.0.lock().unwrap().is_empty());
 }
 
 #[test]
 fn each_use_has_its_own_nonce_and_all_resume_tickets_of_a_session_share_an_id() {
-    let mut together = Together::new();
+    let mut clustered = ClusteredShard::new();
     for _ in 0..2 {
-        together.shake_as(7, OROSYNC, b"");
+        clustered.shake_as(7, OROSYNC, b"");
     }
-    let (first, second) = (together.asked().0, together.asked().0);
+    let (first, second) = (clustered.next_check().0, clustered.next_check().0);
     assert_eq!((&first.id, first.expires), (&second.id, UNIX_NOW + 300));
     assert_ne!(first.nonce, second.nonce);
-    let open = together.open(8);
-    let tickets = [together.resume_ticket(open).unwrap(), together.resume_ticket(open).unwrap()];
-    let id = together.stage.shard.session(open).unwrap().id().unwrap();
+    let open = clustered.open(8);
+    let tickets = [clustered.resume_ticket(open).unwrap(), clustered.resume_ticket(open).unwrap()];
+    let id = clustered.stage.shard.session(open).unwrap().id().unwrap();
     for ticket in tickets {
-        together.shake_with_resume_ticket(&ticket);
-        let used = together.asked().0;
+        clustered.shake_with_resume_ticket(&ticket);
+        let used = clustered.next_check().0;
         assert_eq!(used.id, format!("session {id}"));
         assert!(used.expires >= UNIX_NOW + 300);
     }
@@ -178,158 +178,159 @@ fn each_use_has_its_own_nonce_and_all_resume_tickets_of_a_session_share_an_id() 
 
 #[test]
 fn a_ticket_whose_check_fails_is_refused_with_the_reason() {
-    let mut together = Together::new();
+    let mut clustered = ClusteredShard::new();
     for (first_use, status, refusal, reason) in [
         (FirstUse::No, "401", "ticket_refused", "replayed"),
         (FirstUse::NoRoom, "503", "busy", "memory_full"),
         (FirstUse::Unavailable, "503", "broker_unavailable", "broker_unavailable"),
     ] {
-        let key = together.shake_as(7, OROSYNC, b"");
-        together.answer(first_use);
-        let answer = together.refused(key);
+        let key = clustered.shake_as(7, OROSYNC, b"");
+        clustered.answer(first_use);
+        let answer = clustered.refused(key);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         assert_eq!(answer.contains("Retry-After: "), status == "503", "{answer}");
-        let metrics = &together.stage.metrics;
+        let metrics = &clustered.stage.metrics;
         assert_eq!(metrics.handshakes_refused.total(refusal), 1);
         assert_eq!(metrics.tickets_refused.total(reason), 1);
     }
-    assert_eq!(together.open_sessions(), 0);
+    assert_eq!(clustered.open_sessions(), 0);
 }
 
 #[test]
 fn a_ticket_check_that_times_out_is_refused_with_503_and_a_late_answer_is_ignored() {
-    let mut together = Together::new();
-    let key = together.shake_as(7, OROSYNC, b"");
-    together.stage.now += Duration::from_secs(9);
-    together.stage.shard.handle_timeout(together.stage.now);
-    assert!(together.stage.written(key).is_empty());
-    together.stage.now += Duration::from_secs(1);
-    together.stage.shard.handle_timeout(together.stage.now);
-    let answer = together.refused(key);
+    let mut clustered = ClusteredShard::new();
+    let key = clustered.shake_as(7, OROSYNC, b"");
+    clustered.stage.now += Duration::from_secs(9);
+    clustered.stage.shard.handle_timeout(clustered.stage.now);
+    assert!(clustered.stage.written(key).is_empty());
+    clustered.stage.now += Duration::from_secs(1);
+    clustered.stage.shard.handle_timeout(clustered.stage.now);
+    let answer = clustered.refused(key);
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("the broker is unreachable"), "{answer}");
-    together.answer(FirstUse::Yes);
-    assert!(together.stage.written(key).is_empty());
-    assert_eq!(together.stage.metrics.handshakes_refused.total("broker_unavailable"), 1);
-    assert_eq!(together.open_sessions(), 0);
+    clustered.answer(FirstUse::Yes);
+    assert!(clustered.stage.written(key).is_empty());
+    assert_eq!(clustered.stage.metrics.handshakes_refused.total("broker_unavailable"), 1);
+    assert_eq!(clustered.open_sessions(), 0);
 }
 
 #[test]
 fn a_ticket_check_gets_five_seconds_even_near_the_handshake_timeout() {
-    let mut together = Together::new();
-    let key = together.stage.connect();
-    together.stage.now += Duration::from_secs(9);
+    let mut clustered = ClusteredShard::new();
+    let key = clustered.stage.connect();
+    clustered.stage.now += Duration::from_secs(9);
     let target = format!("/?ticket={}", ticket(7));
-    together.stage.send(key, request(&target, OROSYNC).as_bytes());
-    together.stage.now += Duration::from_secs(4);
-    together.stage.shard.handle_timeout(together.stage.now);
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.greeted(key).len(), 1);
+    clustered.stage.send(key, request(&target, OROSYNC).as_bytes());
+    clustered.stage.now += Duration::from_secs(4);
+    clustered.stage.shard.handle_timeout(clustered.stage.now);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.greeted(key).len(), 1);
 }
 
 #[test]
 fn the_answer_for_a_closed_connection_affects_no_other() {
-    let mut together = Together::new();
-    let gone = together.shake_as(7, OROSYNC, b"");
-    together.stage.shard.handle_end_of_input(gone);
-    together.stage.write();
-    assert!(together.stage.shard.session(gone).is_none());
-    let other = together.shake_as(8, OROSYNC, b"");
-    together.answer(FirstUse::Yes);
-    assert!(together.stage.written(other).is_empty(), "it waits for its own answer");
-    let broken = together.shake_as(9, OROSYNC, b"");
+    let mut clustered = ClusteredShard::new();
+    let gone = clustered.shake_as(7, OROSYNC, b"");
+    clustered.stage.shard.handle_end_of_input(gone);
+    clustered.stage.write();
+    assert!(clustered.stage.shard.session(gone).is_none());
+    let other = clustered.shake_as(8, OROSYNC, b"");
+    clustered.answer(FirstUse::Yes);
+    assert!(clustered.stage.written(other).is_empty(), "it waits for its own ticket check");
+    let broken = clustered.shake_as(9, OROSYNC, b"");
     let error = io::Error::from(io::ErrorKind::ConnectionReset);
-    together.stage.shard.handle_read_error(broken, &error, together.stage.now);
-    together.answer(FirstUse::Yes);
-    together.answer(FirstUse::Yes);
-    assert_eq!((together.greeted(other).len(), together.open_sessions()), (1, 1));
+    clustered.stage.shard.handle_read_error(broken, &error, clustered.stage.now);
+    clustered.answer(FirstUse::Yes);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!((clustered.greeted(other).len(), clustered.open_sessions()), (1, 1));
 }
 
 #[test]
 fn a_drain_does_not_wait_for_ticket_checks() {
-    let mut together = Together::new();
-    let key = together.shake_as(7, OROSYNC, b"");
+    let mut clustered = ClusteredShard::new();
+    let key = clustered.shake_as(7, OROSYNC, b"");
     let (done, mut replies_sent) = mpsc::channel(1);
-    together.stage.shard.handle_message(ShardMessage::StopPublishing(done), together.stage.now);
+    clustered.stage.shard.handle_message(ShardMessage::StopPublishing(done), clustered.stage.now);
     assert!(replies_sent.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
-    together.stage.stop();
-    together.stage.write();
-    assert!(together.stage.shard.session(key).unwrap().wants_fin());
-    together.answer(FirstUse::Yes);
-    assert!(together.stage.written(key).is_empty());
-    together.stage.shard.handle_end_of_input(key);
-    together.stage.write();
-    assert!(together.stage.shard.is_empty());
+    clustered.stage.stop();
+    clustered.stage.write();
+    assert!(clustered.stage.shard.session(key).unwrap().wants_fin());
+    clustered.answer(FirstUse::Yes);
+    assert!(clustered.stage.written(key).is_empty());
+    clustered.stage.shard.handle_end_of_input(key);
+    clustered.stage.write();
+    assert!(clustered.stage.shard.is_empty());
 }
 
 #[test]
 fn an_answer_in_the_first_step_of_a_drain_opens_a_session_that_is_then_closed_with_1001() {
-    let mut together = Together::new();
-    let key = together.shake_as(7, OROSYNC, b"");
-    let (done, _stopped) = mpsc::channel(1);
-    together.stage.shard.handle_message(ShardMessage::StopPublishing(done), together.stage.now);
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.greeted(key).len(), 1);
-    together.stage.stop();
-    let sent = frames(&together.stage.written(key));
+    let mut clustered = ClusteredShard::new();
+    let key = clustered.shake_as(7, OROSYNC, b"");
+    let (done, _receiver) = mpsc::channel(1);
+    clustered.stage.shard.handle_message(ShardMessage::StopPublishing(done), clustered.stage.now);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.greeted(key).len(), 1);
+    clustered.stage.stop();
+    let sent = frames(&clustered.stage.written(key));
     assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
 }
 
 #[test]
 fn a_resumed_session_ends_after_the_ticket_check_of_its_successor() {
-    let mut together = Together::new();
-    let old = together.open(7);
-    let ticket = together.resume_ticket(old).unwrap();
-    let key = together.shake_with_resume_ticket(&ticket);
-    together.stage.pass_on();
-    assert!(together.stage.written(old).is_empty());
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.greeted(key).len(), 1);
-    together.stage.pass_on();
-    assert_eq!(frames(&together.stage.written(old))[0].1[..2], 4010_u16.to_be_bytes());
-    assert_eq!(together.stage.metrics.resume_tickets_used.get(), 1);
-    let again = together.shake_with_resume_ticket(&ticket);
-    together.answer(FirstUse::No);
-    assert_eq!(together.closed(again), 4010);
+    let mut clustered = ClusteredShard::new();
+    let old = clustered.open(7);
+    let ticket = clustered.resume_ticket(old).unwrap();
+    let key = clustered.shake_with_resume_ticket(&ticket);
+    clustered.stage.run();
+    assert!(clustered.stage.written(old).is_empty());
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.greeted(key).len(), 1);
+    clustered.stage.run();
+    assert_eq!(frames(&clustered.stage.written(old))[0].1[..2], 4010_u16.to_be_bytes());
+    assert_eq!(clustered.stage.metrics.resume_tickets_used.get(), 1);
+    let again = clustered.shake_with_resume_ticket(&ticket);
+    clustered.answer(FirstUse::No);
+    assert_eq!(clustered.close_code(again), 4010);
 }
 
 #[test]
 fn a_resume_ticket_stays_valid_while_the_broker_is_unavailable() {
-    let mut together = Together::new();
-    let old = together.open(7);
-    let ticket = together.resume_ticket(old).unwrap();
+    let mut clustered = ClusteredShard::new();
+    let old = clustered.open(7);
+    let ticket = clustered.resume_ticket(old).unwrap();
     for _ in 0..10 {
-        let key = together.shake_with_resume_ticket(&ticket);
-        together.answer(FirstUse::Unavailable);
-        assert_eq!(together.closed(key), 4011, "which tells a page to come back with the same ticket");
+        let key = clustered.shake_with_resume_ticket(&ticket);
+        clustered.answer(FirstUse::Unavailable);
+        assert_eq!(clustered.close_code(key), 4011, "the page reconnects with the same ticket");
     }
-    // Nothing comes back for so long that the node is not ready: a load balancer is to ask another one.
-    together.stage.has_broker.store(false, Ordering::Relaxed);
-    let key = together.shake_with_resume_ticket(&ticket);
-    together.answer(FirstUse::Unavailable);
-    assert!(together.refused(key).starts_with("HTTP/1.1 503 "));
-    assert_eq!(together.stage.metrics.handshakes_refused.total("broker_unavailable"), 11);
-    let key = together.shake_with_resume_ticket(&ticket);
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.greeted(key)[0].0, 1);
+    // The node is not ready, so it refuses with a status that makes a load balancer try another node.
+    clustered.stage.has_broker.store(false, Ordering::Relaxed);
+    let key = clustered.shake_with_resume_ticket(&ticket);
+    clustered.answer(FirstUse::Unavailable);
+    assert!(clustered.refused(key).starts_with("HTTP/1.1 503 "));
+    assert_eq!(clustered.stage.metrics.handshakes_refused.total("broker_unavailable"), 11);
+    let key = clustered.shake_with_resume_ticket(&ticket);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.greeted(key)[0].0, 1);
 }
 
 #[test]
 fn a_resume_ticket_revoked_during_its_check_is_refused() {
-    let mut together = Together::new();
-    let old = together.open(7);
-    let ticket = together.resume_ticket(old).unwrap();
-    let key = together.shake_with_resume_ticket(&ticket);
-    together.revocations.record(&Disconnect::Id { role: Role::User, uid: 7.into() }, (), UNIX_NOW);
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.closed(key), 4010);
-    assert_eq!(together.stage.metrics.tickets_refused.total("revoked"), 1);
+    let mut clustered = ClusteredShard::new();
+    let old = clustered.open(7);
+    let ticket = clustered.resume_ticket(old).unwrap();
+    let key = clustered.shake_with_resume_ticket(&ticket);
+    clustered.revocations.record(&Disconnect::Id { role: Role::User, uid: 7.into() }, (), UNIX_NOW);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.close_code(key), 4010);
+    assert_eq!(clustered.stage.metrics.tickets_refused.total("revoked"), 1);
 }
 
 #[test]
 fn a_ticket_that_refers_to_a_later_disconnect_is_accepted_once_this_node_knows_it() {
-    let mut together = Together::new();
+    let mut clustered = ClusteredShard::new();
     let session = SessionId(9);
-    let (node, last) = together.revocations.of_new_ticket([session].into_iter(), &user(7), u64::MAX).unwrap();
+    let (node, last) =
+        clustered.revocations.of_new_ticket([session].into_iter(), &user(7), u64::MAX).unwrap();
     let verifier = Verifier::from_secret(SECRET).unwrap();
     let resumption = Resumption {
         session,
@@ -343,32 +344,32 @@ fn a_ticket_that_refers_to_a_later_disconnect_is_accepted_once_this_node_knows_i
     };
     let signer = Signer::from_secret(SECRET).unwrap();
     let ticket = signer.issue_resume(&user(7), &[], &resumption, UNIX_NOW, UNIX_NOW + 300, 1).unwrap();
-    let key = together.shake_with_resume_ticket(&ticket);
-    together.revocations.record(&Disconnect::Id { role: Role::User, uid: 8.into() }, (), UNIX_NOW);
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.greeted(key)[0].0, 1);
+    let key = clustered.shake_with_resume_ticket(&ticket);
+    clustered.revocations.record(&Disconnect::Id { role: Role::User, uid: 8.into() }, (), UNIX_NOW);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.greeted(key)[0].0, 1);
 }
 
 #[test]
 fn a_user_disconnected_during_the_ticket_check_gets_a_session_that_cannot_be_resumed() {
-    let mut together = Together::new();
-    let key = together.shake_as(7, OROSYNC, b"");
-    together.revocations.record(&Disconnect::Id { role: Role::User, uid: 7.into() }, (), UNIX_NOW);
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.greeted(key).len(), 1);
-    assert_eq!(together.resume_ticket(key), None);
+    let mut clustered = ClusteredShard::new();
+    let key = clustered.shake_as(7, OROSYNC, b"");
+    clustered.revocations.record(&Disconnect::Id { role: Role::User, uid: 7.into() }, (), UNIX_NOW);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.greeted(key).len(), 1);
+    assert_eq!(clustered.resume_ticket(key), None);
 }
 
 #[test]
 fn a_resume_ticket_whose_key_was_removed_during_its_check_is_refused() {
-    let mut together = Together::new();
-    let old = together.open(7);
-    let ticket = together.resume_ticket(old).unwrap();
-    let key = together.shake_with_resume_ticket(&ticket);
-    let mut shared = Shared::clone(&together.stage.shard.shared);
+    let mut clustered = ClusteredShard::new();
+    let old = clustered.open(7);
+    let ticket = clustered.resume_ticket(old).unwrap();
+    let key = clustered.shake_with_resume_ticket(&ticket);
+    let mut shared = Shared::clone(&clustered.stage.shard.shared);
     let other = Verifier::from_secret(b"fedcba9876543210fedcba9876543210").unwrap();
     shared.handshake.authenticator = Arc::new(shared.handshake.authenticator.with_keys(vec![other], None));
-    together.stage.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), together.stage.now);
-    together.answer(FirstUse::Yes);
-    assert_eq!(together.closed(key), 4010);
+    clustered.stage.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), clustered.stage.now);
+    clustered.answer(FirstUse::Yes);
+    assert_eq!(clustered.close_code(key), 4010);
 }
