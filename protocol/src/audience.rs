@@ -90,7 +90,7 @@ mod tests {
         assert!(!audience.includes([a]) && audience.includes([b]) && !audience.includes([SessionId(3)]));
         assert!(audience.includes([SessionId(3), b]), "the session that it resumed was eligible");
         assert!(!audience.includes([a, b]), "the session that it resumed was excluded");
-        // An id that no server issued stays in the list, so nobody is eligible.
+        // An id that no server issued stays in the list, so no session is eligible.
         let nobody = SessionIds::new(vec![SessionId::parse_or_nobody("x")]).unwrap();
         assert!(!Audience { exclude: ids(&[]), eligible: nobody }.includes([a]));
     }

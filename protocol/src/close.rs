@@ -86,7 +86,8 @@ impl CloseReason {
         }
     }
 
-    /// Whether the client should reconnect: at once, then with backoff. Otherwise its next connection would end in the same way.
+    /// Whether the client should reconnect: at once, then with backoff. Otherwise its next connection would end in the same
+    /// way.
     pub fn should_reconnect(self) -> bool {
         match self {
             Self::GoingAway

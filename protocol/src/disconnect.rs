@@ -1,6 +1,6 @@
 //! The request of a publisher to end sessions: a message to the reserved topic [`TOPIC`].
 //!
-//! Like any message it is queued, acknowledged, sent again after a failure, deduplicated and carried to all nodes. Nobody can
+//! Like any message it is queued, acknowledged, resent after a failure, deduplicated and carried to all nodes. Nobody can
 //! subscribe to the topic, and only publishers can publish to it.
 
 use std::fmt;
@@ -22,7 +22,7 @@ pub const TOPIC: &str = "orosync/disconnect";
 pub enum Disconnect {
     /// A single session: `{"session": "0123..."}`.
     Session(SessionId),
-    /// All sessions opened with tickets of this role and user id: `{"role": "user", "uid": 7}`. The id may be a text.
+    /// All sessions opened with tickets of this role and user id: `{"role": "user", "uid": 7}`. The id may be a string.
     Id {
         /// Never [`Role::Publisher`].
         role: Role,
@@ -71,7 +71,7 @@ impl Disconnect {
         }
     }
 
-    /// All requests, apart from those for a single session, that would end a session of this identity.
+    /// The requests that would end a session of this identity, apart from those for a single session.
     pub fn matching(identity: &Identity) -> impl Iterator<Item = Self> {
         let role = identity.role;
         let id = identity.uid.clone().map(|uid| Self::Id { role, uid });

@@ -170,7 +170,7 @@ pub enum ServerFrame {
     },
 }
 
-/// The refused messages among those that a frame acknowledges. They are delivered to nobody.
+/// The refused messages among those that a frame acknowledges. They are not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals {
     /// Number of refused messages.

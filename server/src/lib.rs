@@ -17,7 +17,7 @@
 //! - [`handshake`], [`auth`]: authentication of connections; [`policy`]: authorization of subscriptions and messages
 //! - [`session`]: the protocol of one connection after its handshake, without I/O
 //! - [`shard`]: the sessions of one thread and the fan-out to them; [`shard::run`] is its event loop, with all reads and writes
-//! - [`publication`], [`broker`], [`node`]: the way of a message from its publisher to all shards, once and in order
+//! - [`publication`], [`broker`], [`node`]: delivery of each message from its publisher to all shards, once and in order
 //! - [`frame`]: WebSocket frames, encoded once for all sessions
 //! - [`listen`], [`connection`]: listening sockets, and the connections that they accept
 //! - [`config`], [`commands`], [`cli`]: configuration and command line

@@ -9,8 +9,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Maximum number of descriptors that are reserved room for at startup. Their table takes half a megabyte of kernel memory.
-const MOST_ROOM: u64 = 1 << 16;
+/// Maximum number of descriptors for which the kernel's table is grown at startup. A table of this size takes half a megabyte.
+const MAX_RESERVED_DESCRIPTORS: u64 = 1 << 16;
 
 /// Raises the soft limit of open file descriptors to the hard limit and returns it. Without a limit: `u64::MAX`.
 ///
@@ -21,14 +21,15 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(limit.maximum.unwrap_or(u64::MAX))
 }
 
-/// Makes the kernel grow the process's descriptor table to the number of allowed descriptors, at most [`MOST_ROOM`].
+/// Makes the kernel grow the process's descriptor table to the number of allowed descriptors, at most
+/// [`MAX_RESERVED_DESCRIPTORS`].
 ///
 /// The kernel doubles the table when another descriptor does not fit. The thread that opened it then sleeps for milliseconds,
 /// until no other thread uses the old table (RCU). When many clients connect at once, that thread would be a shard with all
-/// its sessions. Must be called before there are other threads: then nothing has to wait.
+/// its sessions. Must be called before other threads start, when nothing has to wait.
 /// If it fails, the table grows when it is needed.
-pub fn make_room_for_descriptors(allowed: u64) {
-    let highest = i32::try_from(allowed.min(MOST_ROOM)).unwrap_or(i32::MAX) - 1;
+pub fn reserve_descriptors(allowed: u64) {
+    let highest = i32::try_from(allowed.min(MAX_RESERVED_DESCRIPTORS)).unwrap_or(i32::MAX) - 1;
     // The table never shrinks.
     let _ = fcntl_dupfd_cloexec(io::stderr(), highest);
 }
@@ -63,7 +64,7 @@ pub enum Request {
     Terminate,
     /// SIGINT (Ctrl-C): shut down gracefully.
     Interrupt,
-    /// SIGHUP: the terminal has closed, or the configuration is to be reloaded.
+    /// SIGHUP: reload the configuration, or end because the terminal has closed.
     HangUp,
 }
 
@@ -123,10 +124,10 @@ mod tests {
     #[test]
     fn the_descriptor_table_grows_before_descriptors_are_opened() {
         let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        make_room_for_descriptors(allowed);
+        reserve_descriptors(allowed);
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let room = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
-        assert!(room.trim().parse::<u64>().unwrap() >= allowed.min(MOST_ROOM), "{room}");
+        assert!(room.trim().parse::<u64>().unwrap() >= allowed.min(MAX_RESERVED_DESCRIPTORS), "{room}");
     }
 
     #[tokio::test]

@@ -29,10 +29,10 @@ pub fn stopping() {
 }
 
 /// Notifies the watchdog at twice the required rate, each time after every shard has answered. If a shard hangs, the
-/// notification does not come and systemd restarts the server.
+/// notification is not sent, and systemd restarts the server.
 pub async fn watch_shards(node: Arc<Node>) {
-    let Some(patience) = sd_notify::watchdog_enabled() else { return };
-    let mut tick = interval((patience / 2).max(Duration::from_millis(1)));
+    let Some(timeout) = sd_notify::watchdog_enabled() else { return };
+    let mut tick = interval((timeout / 2).max(Duration::from_millis(1)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;

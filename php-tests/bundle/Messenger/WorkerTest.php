@@ -120,7 +120,7 @@ final class WorkerTest extends TestCase
         $error = $kept->last(ErrorDetailsStamp::class);
         self::assertSame(UnrecoverableMessageHandlingException::class, $error->getExceptionClass());
         self::assertStringContainsString(
-            'A message to "acme/nobodys" can never be sent: the server does not deliver it: Nobody declared the topic "acme/nobodys"',
+            'A message to "acme/nobodys" can never be sent: the server does not deliver it: The topic "acme/nobodys" is not declared',
             $error->getExceptionMessage(),
         );
     }

@@ -245,7 +245,7 @@ final class ProfilerPanelTest extends TestCase
         $browser->disableReboot();
         $this->server = $this->project->startServer();
         Wait::until(
-            fn (): bool => str_contains($this->panelOf($browser, '/publish'), 'accepted but the server does not deliver it: Nobody declared the topic "acme/orders/7"'),
+            fn (): bool => str_contains($this->panelOf($browser, '/publish'), 'accepted but the server does not deliver it: The topic "acme/orders/7" is not declared'),
             static fn (): string => (string) $browser->getResponse()->getContent(),
         );
         self::assertStringContainsString('Refused by the server', $this->panelOf($browser, '/publish'));

@@ -104,4 +104,4 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "rol
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, "ROLE A" is not a valid role name. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, more than 32 roles
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, at most 50, 51 given
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be issued: it would grant 51 topics, at most 50 are taken. Grant fewer, by patterns
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be issued: it would grant 51 topics and patterns, but servers accept at most 50. Grant fewer topics, or patterns instead of topics

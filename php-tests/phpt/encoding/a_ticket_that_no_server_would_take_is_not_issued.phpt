@@ -28,6 +28,6 @@ fwrite($connection, implode("\r\n", [
 ]));
 echo strlen($longest) > 8100 ? 'longest: ' : 'not long: ', fgets($connection);
 --EXPECTF--
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be issued: it would have %d bytes, at most 8192 are taken. Grant fewer topics, by patterns, name fewer roles, or use a shorter user name
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be issued: it would have %d bytes, at most 8192 are taken. Grant fewer topics, by patterns, name fewer roles, or use a shorter user name
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be issued: it would have %d bytes, but servers accept at most 8192. Grant fewer topics, or patterns instead of topics, name fewer roles, or use a shorter user name
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be issued: it would have %d bytes, but servers accept at most 8192. Grant fewer topics, or patterns instead of topics, name fewer roles, or use a shorter user name
 longest: HTTP/1.1 101 Switching Protocols

@@ -120,15 +120,17 @@ impl fmt::Debug for Signer {
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// The ticket would grant more topics and patterns than a server accepts.
-    #[error("it would grant {count} topics, at most {MAX_GRANTED} are taken. Grant fewer, by patterns")]
+    #[error(
+        "it would grant {count} topics and patterns, but servers accept at most {MAX_GRANTED}. Grant fewer topics, or patterns instead of topics"
+    )]
     TooManyGranted {
         /// Number of topics and patterns.
         count: usize,
     },
     /// The ticket would be longer than a server accepts.
     #[error(
-        "it would have {bytes} bytes, at most {max_bytes} are taken. Grant fewer topics, by patterns, name fewer \
-         roles, or use a shorter user name"
+        "it would have {bytes} bytes, but servers accept at most {max_bytes}. Grant fewer topics, or patterns instead of topics, \
+         name fewer roles, or use a shorter user name"
     )]
     TooLong {
         /// The length of the ticket.
@@ -137,7 +139,7 @@ pub enum IssueError {
         max_bytes: usize,
     },
     /// Sessions of publishers cannot be resumed.
-    #[error("a publisher's session is not resumed: its ticket is valid for all its connections")]
+    #[error("a publisher's session cannot be resumed: its ticket is valid for all its connections")]
     ResumesAPublisher,
     /// Signing failed.
     #[error(transparent)]

@@ -94,7 +94,7 @@ pub struct Identity {
     pub granted: Granted,
 }
 
-/// Topics that the application grants to a user, for policies that say `granted`. At most [`MAX_GRANTED`] topics and patterns
+/// Topics that the application grants to a user, for the policy `granted`. At most [`MAX_GRANTED`] topics and patterns
 /// together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Granted {
@@ -284,7 +284,7 @@ mod tests {
             jsonwebtoken::Header { crit: Some(vec!["b64".to_owned()]), ..jsonwebtoken::Header::default() };
         let ticket =
             jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(SECRET)).unwrap();
-        let problem = "its header calls \"b64\" critical, which is not understood here".to_owned();
+        let problem = "its header marks \"b64\" as critical, which is not supported".to_owned();
         assert_eq!(verifier().verify(&ticket, 1_000_000), Err(TicketError::Malformed { problem }));
     }
 

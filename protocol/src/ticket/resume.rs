@@ -121,7 +121,7 @@ impl ResumeClaims {
         let id = |text: &String| text.parse().map_err(|error| malformed(&format!("{text:?} is {error}")));
         let Verified { identity, origins, expires, until, .. } = verified(self.ticket, now)?;
         if identity.role == Role::Publisher {
-            return Err(malformed("a publisher's session is not resumed"));
+            return Err(malformed("a publisher's session cannot be resumed"));
         }
         if self.former.len() > MAX_FORMER {
             let count = self.former.len();

@@ -134,7 +134,7 @@ impl Verifier {
         // RFC 7515, 4.1.11: a ticket with a critical extension that is not understood must be refused. None is understood here.
         if let Some(critical) = decoded.header.crit {
             let critical = critical.join(", ");
-            let problem = format!("its header calls \"{critical}\" critical, which is not understood here");
+            let problem = format!("its header marks \"{critical}\" as critical, which is not supported");
             return Err(TicketError::Malformed { problem });
         }
         Ok(decoded.claims)
@@ -268,10 +268,10 @@ pub enum TicketError {
     #[error("the ticket was signed with another secret: compare the application's secret with the server's")]
     Signature,
     /// The ticket was signed with an algorithm other than the key's.
-    #[error("the ticket was signed with another algorithm than this server's key is for")]
+    #[error("the ticket was signed with an algorithm other than that of the server's key")]
     Algorithm,
     /// The JWT is for another audience.
-    #[error("the ticket is a JWT for another audience than \"{wanted}\"")]
+    #[error("the ticket is a JWT for an audience other than \"{wanted}\"")]
     Audience {
         /// The expected audience.
         wanted: &'static str,

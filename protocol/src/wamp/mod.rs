@@ -29,11 +29,11 @@ pub use prefix::PrefixTable;
 /// validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientMessage {
-    /// Declares that `prefix:x` stands for `uri#x`.
+    /// Declares `prefix:x` as an abbreviation of `uri#x`.
     Prefix {
         /// The prefix.
         prefix: String,
-        /// The URI that the prefix stands for.
+        /// The URI that the prefix abbreviates.
         uri: String,
     },
     /// Calls a procedure.
@@ -82,7 +82,7 @@ pub enum ServerMessage {
     Prefix {
         /// The prefix.
         prefix: String,
-        /// The URI that the prefix stands for.
+        /// The URI that the prefix abbreviates.
         uri: String,
     },
     /// The result of a call.

@@ -12,7 +12,7 @@ impl PrefixTable {
     /// Maximum number of prefixes per session. Oro's clients use none.
     pub const MAX: usize = 16;
 
-    /// Declares that `prefix:rest` stands for `uri#rest`. Replaces an existing declaration.
+    /// Declares `prefix:rest` as an abbreviation of `uri#rest`. Replaces an existing declaration.
     pub fn declare(&mut self, prefix: String, uri: String) -> Result<(), PrefixError> {
         let bytes = prefix.len().max(uri.len());
         if bytes > Topic::MAX_BYTES {

@@ -196,7 +196,7 @@ fn content(known: &Known) -> String {
 }
 
 fn write_line(lines: &mut String, revocation: &Revocation) {
-    // A target that came in a message fits into a message again.
+    // A target that was received in a message fits into a message.
     if let Ok(message) = revocation.target.message() {
         let target = String::from_utf8_lossy(message.payload.as_bytes());
         // Writing into a String cannot fail.
@@ -413,7 +413,7 @@ mod tests {
         record(&revocations, [id(1), id(2)]);
         let ticket = issue(&revocations);
         drop(revocations);
-        // The machine lost power before these were on disk. Their publisher sends both again.
+        // The machine lost power before these were on disk. Their publisher resends both.
         fs::write(file(directory.path()), before).unwrap();
         let revocations = open(directory.path(), 10);
         record(&revocations, [id(1), id(2)]);

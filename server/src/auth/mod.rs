@@ -35,9 +35,9 @@ pub enum Presented {
 pub enum Checked {
     /// The connection is authenticated.
     Authenticated(Authenticated),
-    /// Whether the ticket was used before must be asked first. [`Authenticator::admit`] decides with the answer.
+    /// The shared store must check whether the ticket was used before. [`Authenticator::admit`] decides with its answer.
     Pending {
-        /// The question to ask.
+        /// The check to start.
         check: TicketCheck,
         /// The ticket.
         ticket: Box<OneTime>,
@@ -168,7 +168,7 @@ impl Authenticator {
     }
 
     /// Authenticates with this ticket, given the answer whether it is used for the first time. Revocations from before the
-    /// question are known by then ([`SharedTickets`](used::SharedTickets)).
+    /// check are known by then ([`SharedTickets`](used::SharedTickets)).
     pub fn admit(&self, ticket: OneTime, first_use: FirstUse) -> Result<Authenticated, AuthError> {
         first_use_only(first_use)?;
         self.accept(ticket)
@@ -197,7 +197,7 @@ impl Authenticator {
         self.verifiers.iter().any(|verifier| verifier.id() == key)
     }
 
-    /// On a single node, marks the ticket as used if it is otherwise accepted. With several nodes, returns the question to ask.
+    /// On a single node, marks the ticket as used if it is otherwise accepted. With several nodes, returns the check to start.
     fn use_up(&self, mut ticket: OneTime, expires: u64, now: u64) -> Result<Checked, AuthError> {
         let id = ticket.take_id();
         match &self.used {
@@ -280,10 +280,10 @@ pub enum AuthError {
     #[error(transparent)]
     Ticket(#[from] TicketError),
     /// The ticket was used before.
-    #[error("the ticket was used before: each opens one session")]
+    #[error("the ticket was used before: each ticket opens one session")]
     Replayed,
     /// The request comes from a page of a host that the ticket does not allow.
-    #[error("the ticket is only for pages of {hosts}, but was sent by another one")]
+    #[error("the ticket is only for pages of {hosts}, but a page of another host has sent it")]
     WrongOrigin {
         /// The allowed hosts.
         hosts: String,
@@ -307,7 +307,7 @@ pub enum AuthError {
     )]
     OtherServer,
     /// `limits.remembered_tickets` used tickets are remembered already.
-    #[error("too many tickets at once, try again later")]
+    #[error("too many used tickets are remembered (limits.remembered_tickets): retry later")]
     MemoryFull,
     /// Whether the ticket was used before cannot be determined at the moment.
     #[error(
@@ -370,7 +370,7 @@ mod tests {
         presented: Presented,
         now: u64,
     ) -> Result<Identity, AuthError> {
-        let checked = auth.authenticate(ticket, presented, now, |_| panic!("asked from where it came"))?;
+        let checked = auth.authenticate(ticket, presented, now, |_| panic!("the origin was checked"))?;
         Ok(checked.identity().clone())
     }
 

@@ -36,7 +36,7 @@ pub struct ResumeTicket {
     pub seconds: u64,
 }
 
-/// The data that a session keeps from its ticket, in addition to the identity. Rarely used parts are boxed to keep it small.
+/// The data of a session for its resume tickets, in addition to its identity. Rarely used parts are boxed to keep it small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumeState {
     /// When the application issued the first ticket, as Unix time in seconds.
@@ -141,13 +141,13 @@ impl ResumeTickets {
             place,
         };
         let origins = rest.map_or(&[][..], |rest| &rest.origins);
-        // An identity that came in a ticket fits into a ticket.
+        // An identity from a ticket fits into a ticket.
         let ticket =
             signer.issue_resume(identity, origins, &resumption, now, expires, rand::random()).ok()?;
         Some(ResumeTicket { ticket, seconds })
     }
 
-    /// The data that a session keeps from this ticket of the application, signed with this key. `None`: the session cannot be
+    /// The state of a session that this ticket of the application opens, signed with this key. `None`: the session cannot be
     /// resumed.
     pub(super) fn begin(&self, verified: &Verified, key: KeyId) -> Option<ResumeState> {
         if verified.identity.role == Role::Publisher {
@@ -163,7 +163,7 @@ impl ResumeTickets {
         ))
     }
 
-    /// The data that a session keeps from this resume ticket.
+    /// The state of a session that this resume ticket opens.
     pub(super) fn resume(&self, verified: &VerifiedResume) -> Result<ResumeState, NotResumable> {
         let VerifiedResume { identity, origins, resumption, .. } = verified;
         let revocations = self.revocations.check(resumption, identity)?;

@@ -6,7 +6,7 @@
 //!
 //! A revocation is kept as long as a resume ticket issued before it could be used. Bound: `max` of [`Revocations::new`]. Beyond
 //! it the oldest is forgotten early, and every ticket issued before it is refused. This costs unaffected clients a new ticket
-//! from the application, but admits nobody wrongly.
+//! from the application, but never admits a revoked one.
 //!
 //! With a [`Journal`], revocations survive the process. Without one, a process accepts only its own resume tickets.
 //!
@@ -409,7 +409,7 @@ mod tests {
             assert_eq!(revocations.check(&before, &user(7)), Err(NotResumable::Revoked), "{target}");
             let other = Resumption { session: SessionId(8), former: Vec::new(), ..before };
             assert_eq!(revocations.check(&other, &user(8)), Ok(1), "{target}");
-            // In the same second, and good for the next disconnect to refuse.
+            // A ticket issued in the same second is valid until the next disconnect.
             let after = issue(&revocations, &[SessionId(5), SessionId(6)]);
             assert_eq!(revocations.check(&after, &user(7)), Ok(1), "{target}");
             revocations.record(&target, (), 1000);
@@ -426,7 +426,7 @@ mod tests {
         assert_eq!(issue(7, begun), None);
         assert!(issue(8, begun).is_some());
         let later = revocations.of_new_session(&user(7), 5000).unwrap();
-        assert!(issue(7, later).is_some(), "of a session that begins afterwards");
+        assert!(issue(7, later).is_some(), "a session that began after the disconnect");
     }
 
     #[test]
@@ -434,7 +434,7 @@ mod tests {
         let revocations = Revocations::new(300, 10);
         revocations.record(&id(7), (), 1000);
         assert_eq!(revocations.of_new_session(&user(7), 1000), None);
-        assert_eq!(revocations.of_new_session(&user(7), 1030), None, "the clocks may differ");
+        assert_eq!(revocations.of_new_session(&user(7), 1030), None, "within the clock tolerance");
         assert_eq!(revocations.of_new_session(&user(7), 1031), Some(1));
         assert_eq!(revocations.of_new_session(&user(8), 1000), Some(1));
     }
@@ -451,7 +451,7 @@ mod tests {
         revocations.record(&id(2), (), 1000 + 360);
         assert_eq!(revocations.lock().kept.len(), 2);
         assert_eq!(revocations.lock().latest.len(), 1);
-        // The clock was wrong, and is set back: nobody knows any more whom the first one meant.
+        // The clock was wrong and is set back. The target of the forgotten revocation is not known any more.
         assert_eq!(revocations.check(&before, &user(9)), Err(NotResumable::Revoked));
         assert!(revocations.check(&between, &user(9)).is_ok());
         assert_eq!(revocations.check(&between, &user(2)), Err(NotResumable::Revoked));
@@ -501,7 +501,7 @@ mod tests {
         Disconnected { target: id(uid), at: at(offset), unix: 1000 }
     }
 
-    /// A node that has read the disconnects of these users, behind that of this offset.
+    /// A node that has read the disconnects of these users, which follow the one with this offset.
     fn node(base: u64, uids: &[u64]) -> Revocations {
         let revocations = Revocations::new(300, 10);
         revocations.begin_line(&beginning(base, uids));
@@ -524,8 +524,16 @@ mod tests {
             assert_eq!(other.check(&ticket, &user(7)).map(drop), expected, "{base} {uids:?}");
             assert!(other.check(&ticket, &user(9)).is_ok());
         }
-        assert_eq!(node(3, &[]).check(&ticket, &user(9)), Err(NotResumable::Revoked), "3 may have meant it");
-        assert_eq!(node(0, &[1]).check(&ticket, &user(9)), Err(NotResumable::OtherServer), "2 is not known");
+        assert_eq!(
+            node(3, &[]).check(&ticket, &user(9)),
+            Err(NotResumable::Revoked),
+            "disconnect 3 may have targeted it"
+        );
+        assert_eq!(
+            node(0, &[1]).check(&ticket, &user(9)),
+            Err(NotResumable::OtherServer),
+            "disconnect 2 is not known"
+        );
         one.record_shared(&id(7), at(3), 1000);
         assert_eq!(one.check(&ticket, &user(7)), Err(NotResumable::Revoked));
         assert!(one.check(&ticket, &user(8)).is_ok());
@@ -543,7 +551,7 @@ mod tests {
         assert_eq!(
             promoted.check(&own, &user(9)),
             Err(NotResumable::OtherServer),
-            "of a node that shares nothing"
+            "a ticket of a node without a shared line"
         );
     }
 
@@ -582,7 +590,7 @@ mod tests {
         node.record_shared(&id(2), at(2), 1000 + 359);
         assert!(node.check(&first, &user(9)).is_ok());
         node.record_shared(&id(3), at(3), 1000 + 360);
-        assert!(node.check(&first, &user(9)).is_ok(), "it knew of the one that is forgotten");
+        assert!(node.check(&first, &user(9)).is_ok(), "it is newer than the forgotten revocation");
         node.record_shared(&id(4), at(4), 1000 + 359 + 360);
         assert_eq!(
             node.check(&first, &user(9)),

@@ -1,12 +1,12 @@
-//! The store of used one-time tickets: in this node, which answers within the call, or shared by all nodes, whose answer comes
-//! later.
+//! The store of used one-time tickets: the memory of this node, which answers within the call, or a store shared by all nodes,
+//! which answers later.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use super::replay::{FirstUse, Replay};
 
-/// The store that is asked whether a ticket was used before. Clones share it.
+/// The store that knows whether a ticket was used before. Clones share it.
 #[derive(Clone, Debug)]
 pub enum UsedTickets {
     /// The memory of this node, the only one.
@@ -24,9 +24,9 @@ impl UsedTickets {
 
 /// The store of used tickets that all nodes share. The contract of an implementation:
 ///
-/// - **At most one `Yes`**: among all questions about a [`TicketUse::id`], on all nodes, at most one is answered with
-///   [`FirstUse::Yes`]. A question may be repeated until it is answered: [`TicketUse::nonce`] identifies repetitions of the
-///   same use. If the outcome stays unknown (timeout, lost connection, replaced primary), the answer is
+/// - **At most one `Yes`**: among all checks of a [`TicketUse::id`], on all nodes, at most one is answered with
+///   [`FirstUse::Yes`]. A check may be repeated until it is answered: [`TicketUse::nonce`] identifies repetitions of the same
+///   use. If the outcome stays unknown (timeout, lost connection, replaced primary), the answer is
 ///   [`FirstUse::Unavailable`]. Only `Yes` admits a client, so a use with another answer may be reverted by its nonce once no
 ///   question about it is in flight. The client can then retry with the same ticket.
 /// - **Memory**: a use is remembered for a minute longer than [`TicketUse::expires`], since another node's clock may be behind.
@@ -61,7 +61,7 @@ pub struct TicketUse {
     pub nonce: u128,
 }
 
-/// The question to the shared store whether a ticket was used before.
+/// A check by the shared store whether a ticket was used before.
 #[derive(Debug)]
 pub struct TicketCheck {
     ticket: TicketUse,
@@ -73,7 +73,7 @@ impl TicketCheck {
         Self { ticket, to: Arc::clone(to) }
     }
 
-    /// Asks the question, which marks the ticket as used.
+    /// Starts the check, which marks the ticket as used.
     pub fn start(self, answer: UseAnswer) {
         self.to.use_up(self.ticket, answer);
     }

@@ -103,7 +103,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let mut inherited = Inherited::from_environment().map_err(ServeError::Start)?;
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
-    process::make_room_for_descriptors(descriptors);
+    process::reserve_descriptors(descriptors);
     let metrics = Arc::new(Metrics::new());
     let listeners: Vec<Listener> = settings
         .bind

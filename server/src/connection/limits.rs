@@ -103,8 +103,8 @@ fn try_take(taken: &AtomicUsize, capacity: usize) -> bool {
     is_within
 }
 
-/// The address by which a peer is counted: for IPv6 its /64 network, which is what a single customer has. `None`: a peer on this
-/// machine.
+/// The address by which a peer is counted: for IPv6 its /64 network, which is what a single customer has. `None`: a peer on
+/// this machine.
 fn counted_address(peer: Peer) -> Option<IpAddr> {
     match peer.address()? {
         address if address.is_loopback() => None,

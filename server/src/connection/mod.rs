@@ -12,7 +12,7 @@ use limits::{ConnectionCount, Full};
 use proxies::TrustedProxies;
 use socket::Socket;
 
-/// A new connection on its way to a shard.
+/// A new connection that is passed to a shard.
 #[derive(Debug)]
 pub struct Accepted {
     /// The socket.

@@ -56,8 +56,8 @@ impl TrustedProxies {
         }
     }
 
-    /// The client behind a trusted proxy: the last address of `X-Forwarded-For` that is not a trusted proxy's, or the address of
-    /// `X-Real-IP` if that header is missing. `None`: neither header has an address.
+    /// The client behind a trusted proxy: the last address of `X-Forwarded-For` that is not a trusted proxy's, or the address
+    /// of `X-Real-IP` if that header is missing. `None`: neither header has an address.
     pub fn client<'a>(
         &self,
         forwarded_for: impl DoubleEndedIterator<Item = &'a str>,

@@ -57,16 +57,16 @@ pub struct HandshakeContext {
 pub enum Outcome {
     /// The request head is not complete.
     Incomplete,
-    /// The handshake is accepted if its ticket was not used before, which must be asked.
+    /// The handshake is accepted if its ticket was not used before, which must be checked.
     CheckTicket {
-        /// The question to ask.
+        /// The check to start.
         check: TicketCheck,
         /// The handshake that waits for the answer.
         pending: Box<PendingUpgrade>,
     },
     /// The handshake is accepted.
     Upgrade(Box<Upgrade>),
-    /// It does not.
+    /// The handshake is refused.
     Refused {
         /// The answer.
         refusal: Refusal,
@@ -76,14 +76,14 @@ pub enum Outcome {
     /// A resume ticket is refused. Browsers do not expose the status of a handshake, so a page would take an HTTP refusal for
     /// an unavailable server. The refusal is therefore a Close frame after the 101.
     NotResumed {
-        /// The 101.
+        /// The 101 response.
         response: Vec<u8>,
-        /// Why.
+        /// The cause.
         error: AuthError,
     },
 }
 
-/// Why a handshake was refused.
+/// The cause of a refusal, for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The ticket was refused.
@@ -143,7 +143,7 @@ impl Handshake {
         client: &mut Client,
         unix_now: u64,
     ) -> Outcome {
-        // A request nearly always arrives in one piece, and is then parsed without a copy.
+        // A request nearly always arrives in one piece, which is parsed without a copy.
         if !self.head.is_empty() {
             self.head.extend_from_slice(bytes);
         }
@@ -184,8 +184,9 @@ impl Handshake {
     }
 }
 
-/// Whether the request line has an HTTP version in its place, if not a supported one. A target with a space has none (RFC 9112,
-/// 3). Judged by the bytes that are enough to see that it is not ours, so that it does not matter in what pieces they come.
+/// Whether the third word of the request line begins like an HTTP version, in case it is not a supported one. A target that
+/// contains a space has no version there (RFC 9112, 3). The first bytes of the word suffice, so the result does not depend on
+/// how the request is split into pieces.
 fn has_http_version(head: &[u8]) -> bool {
     head.split(|byte| *byte == b' ').nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
 }
@@ -349,7 +350,7 @@ impl Headers<'_, '_> {
             {
                 let is_second = offered.replace(ticket.to_owned()).is_some();
                 if is_second || chosen != Subprotocol::Orosync {
-                    let problem = "a resume ticket is offered once, and beside orosync.1".to_owned();
+                    let problem = "a resume ticket must be offered once, together with orosync.1".to_owned();
                     return Some(Err(AuthError::Ticket(TicketError::Malformed { problem })));
                 }
             }

@@ -269,7 +269,7 @@ fn a_resume_ticket_is_accepted_only_once_and_with_orosync_1() {
         "orosync.1, orosync.ticket.x\r\nSec-WebSocket-Protocol: orosync.ticket.y",
     ] {
         let error = cause(offer);
-        assert!(error.to_string().contains("offered once, and beside orosync.1"), "{offer}: {error}");
+        assert!(error.to_string().contains("offered once, together with orosync.1"), "{offer}: {error}");
     }
     assert_eq!(
         upgrade(&request("/", "Sec-WebSocket-Protocol: orosync.tickets\r\n")).protocol,

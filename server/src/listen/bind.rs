@@ -8,8 +8,8 @@ use nix::unistd::{Group, User};
 
 use super::address::{Address, AddressError};
 
-/// The default mode of a unix socket. Everybody may connect, because PHP runs as another user. Tickets authenticate connections, as
-/// on TCP.
+/// The default mode of a unix socket. Everybody may connect, because PHP runs as another user. Tickets authenticate
+/// connections, as on TCP.
 const DEFAULT_MODE: u32 = 0o666;
 
 /// An entry of `bind`.

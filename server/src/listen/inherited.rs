@@ -1,8 +1,8 @@
-//! Listening sockets inherited from a service manager (`LISTEN_FDS`, `systemd.socket(5)`), which keeps them open while the server
-//! restarts, so that connections wait instead of failing.
+//! Listening sockets inherited from a service manager (`LISTEN_FDS`, `systemd.socket(5)`), which keeps them open while the
+//! server restarts, so that connections wait instead of failing.
 //!
-//! Each is used for the entry of `bind` with the same address. A socket without such an entry is reported, because either `bind`
-//! or the socket unit is wrong.
+//! Each is used for the entry of `bind` with the same address. A socket without such an entry is reported, because either
+//! `bind` or the socket unit is wrong.
 
 use std::io;
 use std::net::TcpListener;
@@ -24,8 +24,8 @@ pub(super) enum Open {
 }
 
 impl Inherited {
-    /// Takes all sockets that were passed to this process. Removes the variables from the environment, so it must be called once,
-    /// before other threads start.
+    /// Takes all sockets that were passed to this process. Removes the variables from the environment, so it must be called
+    /// once, before other threads start.
     pub fn from_environment() -> io::Result<Self> {
         let mut passed = ListenFd::from_env();
         let sockets =

@@ -97,7 +97,8 @@ pub struct Distributor {
 }
 
 impl Listener {
-    /// Opens the listening socket of an entry of `bind`, or uses an inherited socket with the same address. `all` are all entries.
+    /// Opens the listening socket of an entry of `bind`, or uses an inherited socket with the same address. `all` are all
+    /// entries.
     pub fn open(bind: &Bind, all: &[Bind], inherited: &mut Inherited) -> Result<Self, ListenError> {
         let failed = |error| ListenError { key: "bind", address: bind.address.clone(), error };
         let opened = match (inherited.find(&bind.address), &bind.address) {
@@ -122,7 +123,8 @@ impl Listener {
         Ok(Self { inner, bind: Bind { address, ..bind.clone() } })
     }
 
-    /// Registers the socket with a runtime. With a single shard it should be the shard's, so that accepting needs no other thread.
+    /// Registers the socket with a runtime. With a single shard it should be the shard's, so that accepting needs no other
+    /// thread.
     pub fn watch(self, runtime: &Handle) -> Result<WatchedListener, ListenError> {
         let _entered = runtime.enter();
         let inner = match self.inner {

@@ -42,8 +42,8 @@ pub(super) enum HeaderError {
     Ended(#[source] io::Error),
 }
 
-/// Reads the header, and returns the client's address. `None`: the proxy forwards no client (a health check), or does not know its
-/// address.
+/// Reads the header, and returns the client's address. `None`: the proxy forwards no client (a health check), or does not know
+/// its address.
 pub(super) async fn take_header(socket: &AsyncFd<Socket>) -> Result<Option<SocketAddr>, HeaderError> {
     let mut seen = vec![0; MAX_HEADER_BYTES];
     loop {

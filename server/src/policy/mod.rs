@@ -248,10 +248,10 @@ impl Denial {
         match self {
             Self::Undeclared => {
                 format!(
-                    "Nobody declared the topic \"{topic}\": see [[topics]] in the server's configuration."
+                    "The topic \"{topic}\" is not declared: see [[topics]] in the server's configuration."
                 )
             }
-            Self::NotAllowed => format!("You are not allowed on the topic \"{topic}\"."),
+            Self::NotAllowed => format!("You may not access the topic \"{topic}\"."),
         }
     }
 }
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_nobody_declared_is_refused_for_everybody() {
+    fn an_undeclared_topic_is_refused_for_everybody() {
         let policies = Policies::new(vec![]);
         for topic in ["acme/x", "", "oro", "oro/ping/x", "Oro/ping", "oro/email_event/7", "toString"] {
             for (name, identity) in parties() {
@@ -494,7 +494,7 @@ mod tests {
     fn a_refusal_gives_the_reason_and_a_truncated_topic() {
         let long = format!("acme/\u{7}{}", "x".repeat(200));
         let sentence = Denial::NotAllowed.sentence(&long);
-        assert!(sentence.starts_with("You are not allowed on the topic \"acme/\\u{7}xxx"), "{sentence}");
+        assert!(sentence.starts_with("You may not access the topic \"acme/\\u{7}xxx"), "{sentence}");
         assert!(sentence.len() < 200, "{sentence}");
         assert!(Denial::Undeclared.sentence("acme/x").contains("[[topics]]"));
     }

@@ -40,7 +40,7 @@ impl CreditPool {
         })
     }
 
-    /// Whether credit is available. If not, `notify` is called as soon as it is worth asking again.
+    /// Whether credit is available. If not, `notify` is called when credit has been returned.
     pub fn is_available(&self) -> bool {
         if self.has_room() {
             return true;
@@ -124,6 +124,6 @@ mod tests {
         drop(credit);
         assert_eq!(notified.load(Ordering::SeqCst), 1);
         drop(pool.take(1));
-        assert_eq!(notified.load(Ordering::SeqCst), 1, "nobody waits any more");
+        assert_eq!(notified.load(Ordering::SeqCst), 1, "no session waits any more");
     }
 }

@@ -1,4 +1,4 @@
-//! A message on its way to the sessions. It has two frames, with and without the position; each is encoded on first use and
+//! The delivery of a message to sessions. It has two frames, with and without the position; each is encoded on first use and
 //! shared by all sessions.
 //!
 //! Server frames are not masked, so sessions of `wamp`, `orosync.1` and without a subprotocol share the same bytes. Sessions

@@ -1,7 +1,7 @@
 //! The payload and audience of an accepted message, kept for the frames of its event and for the history of its topic.
 //!
-//! A single allocation, shared by all holders. It is a copy, so the link frame that the message came in, which may be much
-//! larger, is freed.
+//! A single allocation, shared by all holders. It is a copy, so that the message's link frame, which may be much larger, is
+//! freed.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Published messages: a [`Publication`] on its way to the broker, an [`Event`] on its way from it.
+//! Published messages: a [`Publication`] is sent to the broker, and an [`Event`] is received from it.
 //!
 //! A publisher takes [`credit`] first, and a [`receipt`] can notify it when everything has been written.
 
@@ -30,7 +30,7 @@ pub enum Content {
 /// The author of a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {
-    /// A publisher, which numbers its messages and sends unacknowledged ones again.
+    /// A publisher, which numbers its messages and resends unacknowledged ones.
     Publisher(PublisherId),
     /// A browser.
     Browser,
@@ -52,7 +52,7 @@ pub struct Publication {
 /// One message of a publication.
 #[derive(Debug)]
 pub struct Item {
-    /// The author's sequence number, higher than that of the previous item. `None` if the author sends nothing again.
+    /// The author's sequence number, higher than that of the previous item. `None` if the author resends nothing.
     pub seq: Option<Seq>,
     /// The content.
     pub content: Content,

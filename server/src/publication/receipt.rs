@@ -14,7 +14,7 @@ use orosync_protocol::Seq;
 /// The result of a settled receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// The highest sequence number that the broker has accepted from a publisher, if it was asked for and exists.
+    /// The highest sequence number that the broker has accepted from a publisher, if it was requested and exists.
     pub highest: Option<Seq>,
 }
 

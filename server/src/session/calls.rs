@@ -100,7 +100,7 @@ pub fn call(
         }
         _ => Err(Refused {
             topic: procedure.to_owned(),
-            sentence: format!("there is no procedure \"{procedure}\" here"),
+            sentence: format!("unknown procedure \"{procedure}\""),
             code: 404,
         }),
     }
@@ -224,7 +224,7 @@ impl Arguments<'_> {
     fn tags(&self, names: &[String]) -> Result<Box<[Tag]>, Refused> {
         if names.len() > MAX_TAGS {
             return Err(self.wrong(&format!(
-                "{} tags, at most {MAX_TAGS} are possible. Without tags all events come",
+                "{} tags, at most {MAX_TAGS} are possible. Without tags all events are delivered",
                 names.len()
             )));
         }

@@ -49,8 +49,8 @@ impl Handler {
         }
     }
 
-    /// Handles input of the client, which consists of `frames` frames. Without a complete message, only the frames are charged to
-    /// the rate limit.
+    /// Handles input of the client, which consists of `frames` frames. Without a complete message, only the frames are charged
+    /// to the rate limit.
     pub(super) fn handle_input(
         &mut self,
         incoming: Option<Incoming>,

@@ -116,7 +116,7 @@ pub enum SessionEvent {
     Subscribe(Topic),
     /// Unsubscribes from this topic.
     Unsubscribe(Topic),
-    /// Asks whether the handshake's ticket was used before. The answer goes to [`Session::handle_ticket_used`].
+    /// Checks whether the handshake's ticket was used before. The answer goes to [`Session::handle_ticket_used`].
     CheckTicket(TicketCheck),
     /// Ends this session, which the new one resumes.
     EndResumed(Resumes),
@@ -339,7 +339,7 @@ impl Session {
     /// Handles the end of input: the client will send nothing more.
     pub fn handle_end_of_input(&mut self) {
         if !self.is_ending() {
-            // Without a closing handshake the peer is assumed to be gone and reads nothing more.
+            // A peer that disconnects without a closing handshake is assumed to read nothing more.
             self.outbound.clear();
         }
         self.lose_peer(GONE);
@@ -486,9 +486,9 @@ impl Session {
         }
     }
 
-    /// Sends a sign of life to a publisher that waits for an acknowledgement, so that it does not consider the server frozen.
+    /// Pings a publisher that waits for an acknowledgement, so that it does not consider the server frozen.
     pub fn send_keep_alive(&mut self, now: Instant) {
-        // A publisher that has not read the previous output needs no further sign of life.
+        // A publisher that has not read the previous output needs no further ping.
         if self.is_publisher() && self.is_open() && self.outbound.is_empty() {
             let pushed = self.outbound.push(ping_frame());
             self.end_if_too_slow(pushed, now);
@@ -497,7 +497,7 @@ impl Session {
 
     /// Acknowledges a batch that has been accepted and written.
     pub fn acknowledge(&mut self, batch: Batch) {
-        // The publisher sends unacknowledged messages again over its next connection.
+        // The publisher resends unacknowledged messages over its next connection.
         let State::Open { pending_answer, .. } = &mut self.state else { return };
         let answer = batch.into_answer();
         match pending_answer {

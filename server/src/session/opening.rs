@@ -15,13 +15,13 @@ use crate::handshake::answers::Refusal;
 use crate::handshake::{Cause, Outcome, Upgrade};
 use crate::log::clip;
 
-/// Minimum time that a handshake waits for the answer whether its ticket was used. Answers come within seconds; a handshake
-/// that ended earlier would leave a used ticket behind.
+/// Minimum time that a handshake waits for its ticket check. Answers arrive within seconds. If the handshake ended earlier, the
+/// ticket could be marked as used without a session.
 const MIN_TICKET_CHECK_TIME: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Handles the answer whether the handshake's ticket is used for the first time. Returns the session that this one resumes,
-    /// if any. An answer that comes too late has no effect.
+    /// if any. A late answer has no effect.
     pub fn handle_ticket_used(
         &mut self,
         first_use: FirstUse,

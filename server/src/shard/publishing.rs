@@ -35,7 +35,7 @@ impl Shard {
     /// Publishes a session's waiting messages, as far as credit allows.
     fn publish_what_waits(&mut self, key: SessionKey, now: Instant) {
         while let Some(entry) = self.sessions.get_mut(key).filter(|entry| !entry.unpublished.is_empty()) {
-            // The publisher gets no acknowledgement, and sends it again to another server.
+            // The publisher gets no acknowledgement and resends the messages to another server.
             if self.draining {
                 entry.unpublished.clear();
                 return;

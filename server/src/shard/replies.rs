@@ -95,7 +95,8 @@ impl Replies {
         }
     }
 
-    /// Takes the next reply if it is settled. Replies are sent in order, because an acknowledgement covers all messages before it.
+    /// Takes the next reply if it is settled. Replies are sent in order, because an acknowledgement covers all messages before
+    /// it.
     pub fn pop_settled(&mut self) -> Option<(Reply, Settled)> {
         let settled = self.0.front()?.settled?;
         self.0.pop_front().map(|waiting| (waiting.reply, settled))

@@ -6,7 +6,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "the kernel is given addresses; why they are good stands beside the one place"
+    reason = "the kernel reads memory by address; the comment at the only use says why it is valid"
 )]
 
 use std::io::{self, IoSlice};
@@ -47,8 +47,8 @@ impl SendRing {
         Ok(Self { ring, messages: Vec::with_capacity(Self::ENTRIES) })
     }
 
-    /// Sends all, at most [`Self::ENTRIES`]. Calls `completed` with the index and outcome of each send: the number of bytes that
-    /// the kernel accepted, or the error. If it returns an error, the ring must not be used again.
+    /// Sends all, at most [`Self::ENTRIES`]. Calls `completed` with the index and outcome of each send: the number of bytes
+    /// that the kernel accepted, or the error. If it returns an error, the ring must not be used again.
     pub fn send_all(
         &mut self,
         sends: &[Send<'_>],
@@ -66,8 +66,8 @@ impl SendRing {
             }
             let entry = entry(send.socket, own, messages).user_data(number as u64);
             // SAFETY: the entry points into `slices`, which is borrowed until this function returns, and into `messages`, which
-            // does not grow. The kernel reads them no later: with MSG_DONTWAIT it does a send while it is submitted, never
-            // afterwards (REQ_F_NOWAIT), and below we stay until it has answered each.
+            // does not grow. The kernel does not read them later: with MSG_DONTWAIT each send is executed during its submission
+            // (REQ_F_NOWAIT), and the loop below waits until all have completed.
             unsafe { ring.submission().push(&entry) }
                 .map_err(|_| io::Error::other("the ring has no room"))?;
         }
@@ -77,11 +77,11 @@ impl SendRing {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Ok(_) | Err(_) => {}
             }
-            for answer in ring.completion() {
+            for completion in ring.completion() {
                 missing -= 1;
-                let outcome = usize::try_from(answer.result())
-                    .map_err(|_| io::Error::from_raw_os_error(-answer.result()));
-                completed(usize::try_from(answer.user_data()).unwrap_or(usize::MAX), outcome);
+                let outcome = usize::try_from(completion.result())
+                    .map_err(|_| io::Error::from_raw_os_error(-completion.result()));
+                completed(usize::try_from(completion.user_data()).unwrap_or(usize::MAX), outcome);
             }
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
-//! Each iteration handles messages from the inbox and reads from the sockets, within the limits of [`iteration`], and then writes
-//! each dirty session once ([`super::send`]). Nothing is spawned or woken per delivery. The sockets are in the shard's own epoll
-//! set, whose descriptor is registered with tokio, so a socket needs no memory beyond the kernel's entry.
+//! Each iteration handles messages from the inbox and reads from the sockets, within the limits of [`iteration`], and then
+//! writes each dirty session once ([`super::send`]). Nothing is spawned or woken per delivery. The sockets are in the shard's
+//! own epoll set, whose descriptor is registered with tokio, so a socket needs no memory beyond the kernel's entry.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,8 +27,9 @@ use crate::session::Now;
 /// The interval of timeouts.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Number of consecutive iterations that begin with a message from the inbox, after which the loop yields. While the inbox is never
-/// empty, the loop does not wait, and timers and other tasks of this thread (such as accepting connections) would not run.
+/// Number of consecutive iterations that begin with a message from the inbox, after which the loop yields. While the inbox is
+/// never empty, the loop does not wait, and timers and other tasks of this thread (such as accepting connections) would not
+/// run.
 const MAX_ITERATIONS_WITHOUT_YIELD: u32 = 8;
 
 /// Indices of [`EventLoop::readable`]: the sockets of publishers, and those of all other sessions.

@@ -6,8 +6,8 @@
 //! [`MAX_TAGS`](crate::publication::tags::MAX_TAGS) tags for each. Memory is released when few topics are left.
 //!
 //! The subscriptions of an ended session are queued and dropped one by one, so that the end of a session with very many of
-//! them delays nobody. Until then the session counts as a subscriber of those topics that receives nothing, and a session that
-//! subscribes to one of them is not its first subscriber.
+//! them does not delay others. Until then the session counts as a subscriber of those topics that receives nothing, and a
+//! session that subscribes to one of them is not its first subscriber.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -28,7 +28,8 @@ pub struct Subscribers {
     index: TopicIndex,
     /// Boxed, so that growing the list moves little memory.
     topics: Slab<Box<Members>>,
-    /// The most topics since `topics` was last shrunk. It is shrunk again below half of that: each time walks all its places.
+    /// Maximum length of `topics` since it was last shrunk. It is shrunk again below half of that, because shrinking visits all
+    /// slots.
     most_since_shrunk: usize,
     sessions: SecondaryMap<SessionKey, Vec<Membership>>,
     /// Memberships of ended sessions. Kept apart because a new session may already use their place in `sessions`.

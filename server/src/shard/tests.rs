@@ -31,7 +31,7 @@ use crate::session::log_limits::LogLimits;
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
 
-/// What stands for a socket.
+/// An outlet in place of a socket.
 #[derive(Default)]
 struct Outbox {
     is_read: bool,
@@ -138,7 +138,8 @@ impl Stage {
         self.send(key, &masked(1, text.as_bytes()));
     }
 
-    /// Runs the event loop's steps until nothing is left: handles the inbox, writes, and drops the subscriptions of ended sessions.
+    /// Runs the event loop's steps until nothing is left: handles the inbox, writes, and drops the subscriptions of ended
+    /// sessions.
     fn run(&mut self) {
         while self.handle_inbox() {
             self.write();

@@ -354,7 +354,8 @@ mod tests {
         let io_uring_setup = libc::SYS_io_uring_setup as u32;
         let code = |code: u32| u16::try_from(code).unwrap();
         let filter = [
-            // The number of the system call; if it is this one, go on with the next line, else with the one behind it.
+            // Loads the number of the system call. If it is `io_uring_setup`, the next instruction refuses it; else it is
+            // skipped.
             libc::sock_filter { code: code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS), jt: 0, jf: 0, k: 0 },
             libc::sock_filter {
                 code: code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K),
@@ -379,7 +380,7 @@ mod tests {
             len: u16::try_from(filter.len()).unwrap(),
             filter: filter.as_ptr().cast_mut(),
         };
-        // SAFETY: the kernel copies the program, which lives until the call returns, and holds for this thread.
+        // SAFETY: the kernel copies the program, which lives until the call returns. The filter applies to this thread only.
         let installed = unsafe {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
                 && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
