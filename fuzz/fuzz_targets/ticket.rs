@@ -42,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
                 && written.origins.len() <= MAX_ORIGINS
         );
         assert!(written.roles.len() <= RoleNames::MAX && written.roles.iter().eq(identity.roles.iter()));
-        if let Some(UserId::Text(id)) = &identity.uid {
+        if let Some(UserId::String(id)) = &identity.uid {
             assert!(!id.is_empty() && id.len() <= UserId::MAX_BYTES && !id.contains(['/', '*']));
         }
         assert!(written.topics.iter().eq(identity.granted.topics.iter().map(Topic::as_str)));

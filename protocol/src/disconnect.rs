@@ -129,7 +129,7 @@ mod tests {
                 r#"{"role":"user","uid":"18446744073709551615"}"#,
             ),
             (
-                Disconnect::Id { role: Role::User, uid: UserId::Text("0188-ab".into()) },
+                Disconnect::Id { role: Role::User, uid: UserId::String("0188-ab".into()) },
                 r#"{"role":"user","uid":"0188-ab"}"#,
             ),
             (name(Role::Customer, "anna \"b\" ü"), r#"{"role":"customer","user":"anna \"b\" ü"}"#),

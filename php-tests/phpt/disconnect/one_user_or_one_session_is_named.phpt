@@ -42,7 +42,7 @@ Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): it takes [
 Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "user" must be a string in UTF-8 that is not empty, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "user" must be a string in UTF-8 that is not empty, int given
 Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "user" must be a string in UTF-8 that is not empty, string given
-Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "uid": a user's id is an integer from 0 on, or 1 to 100 bytes of text without /, * and control characters; 0 bytes given
+Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "uid": a user's id is an integer from 0 on, or a string of 1 to 100 bytes without /, * and control characters; 0 bytes given
 Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "uid": it is not UTF-8
 Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "uid": it must be an int or a string, float given
 Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "uid": an int must be from 0 on, -7 given

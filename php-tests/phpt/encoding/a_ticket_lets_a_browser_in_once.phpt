@@ -71,7 +71,7 @@ idle
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "publisher" given: publishers issue their own tickets
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "root" given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", int given
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid": a user's id is an integer from 0 on, or 1 to 100 bytes of text without /, * and control characters; 3 bytes given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid": a user's id is an integer from 0 on, or a string of 1 to 100 bytes without /, * and control characters; 3 bytes given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid": an int must be from 0 on, -1 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid": it must be an int or a string, float given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "org" must be an int from 0 on, float given

@@ -359,7 +359,7 @@ mod tests {
         for (uid, read) in [
             (serde_json::json!(7), UserId::Integer(7)),
             (serde_json::json!("7"), UserId::Integer(7)),
-            (serde_json::json!(uuid), UserId::Text(uuid.into())),
+            (serde_json::json!(uuid), UserId::String(uuid.into())),
         ] {
             assert_eq!(verify(uid).unwrap().identity.uid, Some(read));
         }

@@ -47,7 +47,7 @@ impl RoleNames {
     }
 
     /// Whether the two lists have a name in common.
-    pub fn meets(&self, other: &Self) -> bool {
+    pub fn intersects(&self, other: &Self) -> bool {
         self.iter().any(|name| other.iter().any(|candidate| candidate == name))
     }
 }
@@ -87,11 +87,11 @@ mod tests {
     #[test]
     fn names_are_compared_as_a_whole() {
         let held = RoleNames::new(["ROLE_USER", "ROLE_SALES_LEAD"]).unwrap();
-        assert!(RoleNames::parse("ROLE_SALES, ROLE_SALES_LEAD").unwrap().meets(&held));
+        assert!(RoleNames::parse("ROLE_SALES, ROLE_SALES_LEAD").unwrap().intersects(&held));
         for other in ["ROLE_SALES", "ROLE_USE", "role_user", "ROLE_USER.ROLE_SALES_LEAD"] {
-            assert!(!RoleNames::parse(other).unwrap().meets(&held), "{other}");
+            assert!(!RoleNames::parse(other).unwrap().intersects(&held), "{other}");
         }
-        assert!(!RoleNames::default().meets(&RoleNames::default()));
+        assert!(!RoleNames::default().intersects(&RoleNames::default()));
         assert_eq!(held.to_string(), "ROLE_USER,ROLE_SALES_LEAD");
     }
 

@@ -140,7 +140,7 @@ impl TopicRule {
         let owner = self
             .owner_capture()
             .and_then(|name| self.pattern.captures(topic).and_then(|captures| captures.find(name)));
-        identity.role == Role::User && owner.is_some_and(|owner| uid.is_written(owner))
+        identity.role == Role::User && owner.is_some_and(|owner| uid.is_equal_to(owner))
     }
 }
 
@@ -182,7 +182,7 @@ impl Policies {
             (Subscribe::Customer, role) => matches!(role, Role::Customer | Role::User),
             (Subscribe::User, role) => role == Role::User,
             (Subscribe::Owner, _) => rule.owns(identity, topic),
-            (Subscribe::Role(names), _) => identity.roles.meets(names),
+            (Subscribe::Role(names), _) => identity.roles.intersects(names),
             (Subscribe::Granted, _) => identity.granted.includes(topic),
         })
     }
