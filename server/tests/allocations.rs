@@ -1,5 +1,5 @@
-//! How often memory is taken per event: as often for a thousand sessions as for one, so that a delivery takes none. The
-//! shard is driven as its event loop drives it; sockets are where bytes are forgotten.
+//! Number of allocations per event: the same for a thousand sessions as for one, so a delivery allocates nothing. The test
+//! takes the place of the shard's event loop, and discards the written bytes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -71,7 +71,7 @@ impl Stage {
         stage
     }
 
-    /// Publishes so many messages at once, and writes them to everybody. How many bytes were written.
+    /// Publishes these messages together and writes them to all sessions. Returns the number of bytes written.
     fn fan_out(&mut self, messages: Vec<Message>) -> usize {
         for message in messages {
             self.node.publish_own(Content::Message(message), None);
@@ -92,7 +92,7 @@ impl Stage {
     }
 }
 
-/// Takes all bytes and counts them.
+/// An outlet that accepts all bytes and counts them.
 struct Sink(usize);
 
 impl Outlet for Sink {
@@ -111,35 +111,35 @@ impl Outlet for Sink {
     }
 }
 
-/// How often memory is taken for so many messages at once, once such have been there before.
+/// Number of allocations for a burst of messages, after two bursts of the same size.
 fn allocations(subscribers: usize, messages: usize) -> u64 {
     let mut stage = Stage::with_subscribers(subscribers);
     let payload = Payload::from_encoder("\"x\"".into()).unwrap();
     let message = Message { topic: Topic::parse(TOPIC).unwrap(), payload, audience: Audience::default() };
     let batch = || vec![message.clone(); messages];
-    // Twice: queues take their place in the first burst, and what was let go of is used again from the second on.
+    // The first burst grows the queues. From the second one on, released memory is reused.
     stage.fan_out(batch());
     stage.fan_out(batch());
     let batch = batch();
     let mut written = 0;
     let taken = measure(|| written = stage.fan_out(batch)).count_total;
     assert_eq!(written % (subscribers * messages), 0);
-    assert!(written > subscribers * messages, "everybody was written to");
+    assert!(written > subscribers * messages, "all sessions are written to");
     taken
 }
 
 #[test]
-fn a_delivery_takes_no_memory() {
+fn a_delivery_allocates_nothing() {
     assert_eq!(allocations(1000, 1), allocations(1, 1));
 }
 
 #[test]
-fn a_delivery_in_a_burst_takes_no_memory() {
+fn a_delivery_in_a_burst_allocates_nothing() {
     assert_eq!(allocations(1000, 32), allocations(1, 32));
 }
 
 #[test]
-fn an_event_takes_memory_a_few_times() {
+fn an_event_allocates_at_most_seven_times() {
     let one = allocations(1000, 1);
-    assert!(one <= 7, "{one} times");
+    assert!(one <= 7, "{one} allocations");
 }

@@ -1,4 +1,4 @@
-//! The commands that need no running server, as a person runs them: the real binary, its output, its exit code.
+//! The commands that need no running server: output and exit code of the real binary.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// A fresh folder, with a secret in it, where nothing of this machine's environment counts.
+/// A new directory with a secret file. Commands run in it without this machine's environment variables.
 struct Place {
     folder: TempDir,
 }
@@ -63,7 +63,7 @@ impl From<Output> for Ran {
 }
 
 #[test]
-fn check_config_shows_each_value_and_where_it_came_from() {
+fn check_config_shows_each_value_and_its_source() {
     let place = Place::new();
     let file = place.write("orosync.toml", "drain_seconds = 7\n[limits]\nmessage_bytes = \"32K\"\n");
     let ran = Ran::from(
@@ -88,7 +88,7 @@ fn check_config_shows_each_value_and_where_it_came_from() {
 }
 
 #[test]
-fn what_check_config_shows_is_itself_a_configuration() {
+fn the_output_of_check_config_is_a_valid_configuration() {
     let place = Place::new();
     let topics = "[[topics]]\npattern = \"acme/{uid:int}\"\nsubscribe = \"owner\"\n";
     place.write("first.toml", &format!("bind = [\"[::1]:0\", \"unix:/run/x.sock\"]\n{topics}"));
@@ -113,7 +113,7 @@ fn what_check_config_shows_is_itself_a_configuration() {
 }
 
 #[test]
-fn without_its_state_directory_a_server_does_not_start_and_other_commands_do() {
+fn without_its_state_directory_only_the_server_does_not_start() {
     let place = Place::new();
     place.write("state.toml", "[auth]\nsecret_file = \"secret\"\nstate_directory = \"missing\"\n");
     for command in ["serve", "check-config"] {
@@ -128,7 +128,7 @@ fn without_its_state_directory_a_server_does_not_start_and_other_commands_do() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_names_key_value_and_fix() {
+fn the_error_for_an_invalid_configuration_names_key_value_and_fix() {
     let place = Place::new();
     place.write("slip.toml", "[limits]\noutbound_bytes = \"64 kb\"\n[auth]\nsecret_fle = \"secret\"\n");
     let ran = place.run(&["check-config", "--config", "slip.toml"]);
@@ -161,14 +161,14 @@ fn a_configuration_that_cannot_be_used_names_key_value_and_fix() {
 }
 
 #[test]
-fn a_server_without_a_secret_does_not_start_and_says_how_to_make_one() {
+fn a_server_without_a_secret_does_not_start_and_says_how_to_create_one() {
     let ran = Place::new().run(&["serve", "--bind", "127.0.0.1:0", "--admin-bind", ""]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("openssl rand -hex 32"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_ticket_says_who_was_named() {
+fn the_ticket_command_issues_a_ticket_for_the_given_identity() {
     let place = Place::new();
     for (arguments, identity) in [
         (vec![], Identity::anonymous()),
@@ -220,14 +220,14 @@ fn a_ticket_says_who_was_named() {
 }
 
 #[test]
-fn two_tickets_are_never_the_same() {
+fn no_two_tickets_are_equal() {
     let place = Place::new();
     let ticket = || place.run(&["ticket", "--secret-file", "secret"]).stdout;
     assert_ne!(ticket(), ticket());
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_says_what_is_right() {
+fn invalid_usage_exits_with_2_and_says_what_to_write() {
     let place = Place::new();
     for (arguments, hint) in [
         (vec![], "Usage:"),
@@ -252,7 +252,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
 }
 
 #[test]
-fn a_public_key_checks_tickets_and_makes_none() {
+fn a_public_key_verifies_tickets_but_issues_none() {
     let place = Place::new();
     // RFC 8410, 10.1.
     place.write(
@@ -276,7 +276,7 @@ fn a_public_key_checks_tickets_and_makes_none() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_a_failure_and_no_wrong_usage() {
+fn an_unreachable_server_is_a_failure_and_not_invalid_usage() {
     let place = Place::new();
     let ran = place.run(&[
         "watch",

@@ -1,5 +1,5 @@
-//! A handshake that waits for others to say whether its ticket was used before, in a shard's event loop: over a real socket,
-//! with an answer from another thread.
+//! Handshakes that wait for a ticket check by a shared store, in a shard's event loop: over a real socket, with an answer from
+//! another thread.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -34,7 +34,7 @@ const A_WHILE: Duration = Duration::from_secs(30);
 const PING: &[u8] = b"\x81\x96\0\0\0\0[2,\"1\",\"orosync/ping\"]";
 const PONG: &[u8] = b"\x81\x0c[3,\"1\",null]";
 
-/// Hands what it is asked to the test.
+/// A store of used tickets that passes the callback of each ticket check to the test.
 struct Others(Mutex<mpsc::Sender<UseAnswer>>);
 
 impl fmt::Debug for Others {
@@ -49,7 +49,7 @@ impl SharedTickets for Others {
     }
 }
 
-/// A shard that runs, and one connection to it.
+/// A running shard, and one connection to it.
 struct Running {
     shard: ShardHandle,
     thread: JoinHandle<io::Result<()>>,
@@ -93,7 +93,7 @@ impl Running {
         Self { shard, thread, questions, client, limits }
     }
 
-    /// Sends a handshake, with these bytes behind it; the way to answer what is then asked.
+    /// Sends a handshake followed by `rest`. Returns the callback of its ticket check.
     fn shake(&mut self, rest: &[u8]) -> UseAnswer {
         let identity = Identity { role: Role::User, uid: Some(7.into()), ..Identity::anonymous() };
         let ticket =
@@ -107,13 +107,13 @@ impl Running {
         self.questions.recv_timeout(A_WHILE).unwrap()
     }
 
-    /// Reads until these bytes have come last.
+    /// Reads until the input ends with `last`.
     fn read_until(&mut self, last: &[u8]) -> Vec<u8> {
         let mut read = Vec::new();
         let mut buffer = [0; 4096];
         while !read.ends_with(last) {
             let length = self.client.read(&mut buffer).unwrap();
-            assert!(length > 0, "the end came after {:?}", String::from_utf8_lossy(&read));
+            assert!(length > 0, "the connection ended after {:?}", String::from_utf8_lossy(&read));
             read.extend_from_slice(&buffer[..length]);
         }
         read
@@ -123,12 +123,12 @@ impl Running {
         self.shard.stop(Instant::now() + A_WHILE);
         drop(self.client);
         self.thread.join().unwrap().unwrap();
-        assert!(self.limits.admit(Peer::Unix).is_ok(), "its place is free again");
+        assert!(self.limits.admit(Peer::Unix).is_ok(), "the capacity is free again");
     }
 }
 
 #[test]
-fn what_came_with_the_handshake_and_while_it_waited_is_read_once_it_is_greeted() {
+fn bytes_sent_with_the_handshake_or_during_its_ticket_check_are_read_after_the_greeting() {
     let mut running = Running::start();
     let answer = running.shake(PING);
     running.client.write_all(PING).unwrap();
@@ -141,7 +141,7 @@ fn what_came_with_the_handshake_and_while_it_waited_is_read_once_it_is_greeted()
 }
 
 #[test]
-fn who_is_refused_after_waiting_reads_why() {
+fn a_client_refused_after_its_ticket_check_reads_the_reason() {
     let mut running = Running::start();
     let answer = running.shake(b"");
     thread::spawn(move || answer(FirstUse::Unavailable)).join().unwrap();
@@ -155,21 +155,21 @@ fn who_is_refused_after_waiting_reads_why() {
 }
 
 #[test]
-fn who_has_gone_while_it_waited_gives_its_place_back_with_the_answer() {
+fn a_connection_closed_during_its_ticket_check_frees_capacity_after_the_answer() {
     let mut running = Running::start();
     let answer = running.shake(b"");
     running.client.shutdown(std::net::Shutdown::Both).unwrap();
     answer(FirstUse::Yes);
     let deadline = Instant::now() + A_WHILE;
     while running.limits.admit(Peer::Unix).is_err() {
-        assert!(Instant::now() < deadline, "its place is still taken");
+        assert!(Instant::now() < deadline, "the connection still counts");
         thread::yield_now();
     }
     running.stop();
 }
 
 #[test]
-fn a_shard_stops_though_nobody_answers() {
+fn a_shard_stops_while_a_ticket_check_is_unanswered() {
     let mut running = Running::start();
     let _unanswered = running.shake(b"");
     running.stop();

@@ -1,6 +1,6 @@
-//! `watch` behind TLS, where a reverse proxy would stand, and what it makes of each way in which a connection can end.
+//! The command `watch` over TLS, and its exit code for each way in which a connection can end.
 //!
-//! The other side is a script, because the server itself never speaks TLS and never breaks off on request.
+//! The server is scripted, because the real one cannot be told to break a connection.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -49,7 +49,7 @@ impl Script {
         self.0.send(Message::Text(text)).unwrap();
     }
 
-    /// Confirms the subscriptions; returns their topics.
+    /// Confirms the subscriptions. Returns their topics.
     fn confirm(&mut self) -> Vec<String> {
         let mut topics = Vec::new();
         loop {
@@ -129,7 +129,7 @@ fn serve_streams(
 }
 
 #[test]
-fn events_come_through_tls_one_line_each() {
+fn each_event_received_over_tls_is_printed_as_one_line() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -159,7 +159,7 @@ fn events_come_through_tls_one_line_each() {
 }
 
 #[test]
-fn a_signal_ends_it_without_a_failure() {
+fn a_signal_ends_watch_with_success() {
     for signal in [Signal::TERM, Signal::INT] {
         let endpoint = serve(|mut script| {
             script.confirm();
@@ -186,7 +186,7 @@ fn a_lost_connection_is_a_failure() {
 }
 
 #[test]
-fn a_refused_topic_is_a_failure_that_says_why() {
+fn a_refused_topic_is_a_failure_with_the_reason() {
     let endpoint = serve(|mut script| {
         let refusal = ServerMessage::CallError {
             call_id: Payload::from_encoder(Bytes::from_static(b"\"acme/a\"")).unwrap(),
@@ -204,10 +204,10 @@ fn a_refused_topic_is_a_failure_that_says_why() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_standard_output_is_not_a_failure() {
     let endpoint = serve(|mut script| {
         script.confirm();
-        // Until the client goes.
+        // Reads until the client disconnects.
         while script.0.send(Message::Text(Utf8Bytes::from_static("[8,\"acme/a\",1]"))).is_ok() {}
     });
     let mut watch = Watch::start(&endpoint, "", &["acme/a"]);
