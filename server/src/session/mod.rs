@@ -2,18 +2,18 @@
 //! arguments; output waits in [`Outbound`]; requests to the rest of the server are [`SessionEvent`]s.
 //!
 //! ```text
-//!            upgrade             101 + WELCOME written       end, with a Close frame
-//! Handshake ---------> Greeting ----------------------> Open ---------------------------> Closing
-//!     |  |                  ^                            |                                   |
-//!     |  '---> Waiting -----' first use of its ticket    |                                   |
-//!     |           |                                      |                                   |
-//!     | refused   |             peer's Close, or bytes that are                peer's Close, or bytes that
-//!     v           v     no frames, answered; end without a Close frame         are no frames, or time is up
-//!  Ending <----------------------------------------------+-----------------------------------'
-//!     |
-//!     | everything written, FIN sent; then the peer's end, or time is up
-//!     v
-//!   gone
+//!            upgrade              101 + WELCOME written        end, with a Close frame
+//! Handshake -----------> Greeting ----------------------> Open -----------------------> Closing
+//!  |     |                  ^                               |                               |
+//!  |     '-> CheckingTicket-' first use of its ticket       |                               |
+//!  |               |                                        |                               |
+//!  | refused       | refused    peer's Close or invalid frame (answered);   peer's Close or invalid frame;
+//!  v               v                 end without a Close frame                         timeout
+//! Ending <--------------------------------------------------+-------------------------------'
+//!  |
+//!  | output written and FIN sent, then the peer's FIN; or timeout
+//!  v
+//! dropped
 //! ```
 //!
 //! A publisher's session goes from Open directly to Ending when the server sends its Close frame, because the link thread may
@@ -151,7 +151,7 @@ enum State {
         deadline: Instant,
     },
     /// Waits for the answer whether the ticket was used before.
-    Waiting {
+    CheckingTicket {
         pending: Box<PendingUpgrade>,
         /// The deadline of the handshake, or a few seconds later.
         deadline: Instant,
@@ -248,7 +248,7 @@ impl Session {
     /// The session's protocol. `None` before the greeting.
     pub fn protocol(&self) -> Option<Subprotocol> {
         match &self.state {
-            State::Handshake { .. } | State::Waiting { .. } => None,
+            State::Handshake { .. } | State::CheckingTicket { .. } => None,
             State::Greeting { open, .. } | State::Open { open, .. } | State::Closing { open, .. } => {
                 Some(open.protocol)
             }
@@ -260,9 +260,10 @@ impl Session {
     pub fn ended_as(&self) -> &'static str {
         match &self.state {
             State::Closing { end, .. } | State::Ending { end, .. } => end.label,
-            State::Handshake { .. } | State::Waiting { .. } | State::Greeting { .. } | State::Open { .. } => {
-                GONE
-            }
+            State::Handshake { .. }
+            | State::CheckingTicket { .. }
+            | State::Greeting { .. }
+            | State::Open { .. } => GONE,
         }
     }
 
@@ -296,7 +297,7 @@ impl Session {
 
     /// Whether to read from this session's socket. False from the end of the handshake request until the greeting is written.
     pub fn wants_input(&self) -> bool {
-        !matches!(self.state, State::Waiting { .. } | State::Greeting { .. })
+        !matches!(self.state, State::CheckingTicket { .. } | State::Greeting { .. })
     }
 
     /// Whether to send the FIN now.
@@ -305,7 +306,7 @@ impl Session {
     }
 
     /// Whether the session is finished and the connection can be dropped.
-    pub fn is_gone(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         matches!(self.state, State::Ending { input_ended: true, .. }) && self.outbound.is_empty()
     }
 
@@ -321,8 +322,8 @@ impl Session {
             State::Open { .. } | State::Closing { .. } => {
                 self.read_messages(bytes, shared, events, now.instant);
             }
-            // Nothing is read while waiting and greeting, and input is ignored at the end.
-            State::Waiting { .. } | State::Greeting { .. } | State::Ending { .. } => {}
+            // Nothing is read during the ticket check and the greeting, and input is ignored at the end.
+            State::CheckingTicket { .. } | State::Greeting { .. } | State::Ending { .. } => {}
         }
     }
 
@@ -331,8 +332,10 @@ impl Session {
         match &mut self.state {
             State::Handshake { deadline, .. } => *deadline = (*deadline).max(now + UNREAD_EXTENSION),
             State::Open { .. } => self.record_input(now),
-            State::Waiting { .. } | State::Greeting { .. } | State::Closing { .. } | State::Ending { .. } => {
-            }
+            State::CheckingTicket { .. }
+            | State::Greeting { .. }
+            | State::Closing { .. }
+            | State::Ending { .. } => {}
         }
     }
 
@@ -366,7 +369,7 @@ impl Session {
     /// Whether the session needs a call of [`Session::handle_written`].
     pub fn awaits_written(&self) -> bool {
         match &self.state {
-            State::Handshake { .. } | State::Waiting { .. } => false,
+            State::Handshake { .. } | State::CheckingTicket { .. } => false,
             State::Open { pending_answer, .. } => pending_answer.is_some(),
             State::Greeting { .. } => true,
             State::Closing { end, .. } | State::Ending { end, .. } => !end.awaits_peer,
@@ -376,7 +379,7 @@ impl Session {
     /// Handles that the outbound queue has been written completely.
     pub fn handle_written(&mut self, shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         match &mut self.state {
-            State::Handshake { .. } | State::Waiting { .. } => {}
+            State::Handshake { .. } | State::CheckingTicket { .. } => {}
             State::Greeting { .. } => {
                 if let State::Greeting { open, rest, .. } = self.finish(GONE, now.instant) {
                     self.state = State::Open { open, pong_deadline: None, pending_answer: None };
@@ -405,7 +408,7 @@ impl Session {
             State::Handshake { deadline, .. } if now >= *deadline => {
                 self.refuse_handshake(Refusal::Timeout, shared, now);
             }
-            State::Waiting { deadline, .. } if now >= *deadline => {
+            State::CheckingTicket { deadline, .. } if now >= *deadline => {
                 // A refusal causes no further event.
                 let _ = self.handle_ticket_used(FirstUse::Unavailable, shared, now);
             }
@@ -430,7 +433,7 @@ impl Session {
                 self.handle_error();
             }
             State::Handshake { .. }
-            | State::Waiting { .. }
+            | State::CheckingTicket { .. }
             | State::Greeting { .. }
             | State::Open { .. }
             | State::Closing { .. }
@@ -456,8 +459,10 @@ impl Session {
     /// reconnects after a clean close, whatever its code. For a publisher, the FIN follows the Close frame at once.
     pub fn end(&mut self, reason: CloseReason, write_until: Instant) {
         let State::Open { open, .. } = &self.state else {
-            if matches!(self.state, State::Handshake { .. } | State::Waiting { .. } | State::Greeting { .. })
-            {
+            if matches!(
+                self.state,
+                State::Handshake { .. } | State::CheckingTicket { .. } | State::Greeting { .. }
+            ) {
                 self.outbound.clear();
                 self.finish(reason.label(), write_until);
             }
@@ -607,7 +612,7 @@ impl Session {
             State::Greeting { open, .. } | State::Open { open, .. } | State::Closing { open, .. } => {
                 Some(open)
             }
-            State::Handshake { .. } | State::Waiting { .. } | State::Ending { .. } => None,
+            State::Handshake { .. } | State::CheckingTicket { .. } | State::Ending { .. } => None,
         }
     }
 
@@ -676,9 +681,10 @@ impl Session {
     fn finish(&mut self, label: &'static str, write_until: Instant) -> State {
         let end = match &self.state {
             State::Closing { end, .. } | State::Ending { end, .. } => End { deadline: write_until, ..*end },
-            State::Handshake { .. } | State::Waiting { .. } | State::Greeting { .. } | State::Open { .. } => {
-                End { label, awaits_peer: false, deadline: write_until }
-            }
+            State::Handshake { .. }
+            | State::CheckingTicket { .. }
+            | State::Greeting { .. }
+            | State::Open { .. } => End { label, awaits_peer: false, deadline: write_until },
         };
         let ending = State::Ending { protocol: self.protocol(), end, input_ended: false };
         std::mem::replace(&mut self.state, ending)

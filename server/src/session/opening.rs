@@ -28,9 +28,9 @@ impl Session {
         shared: &Shared,
         now: Instant,
     ) -> Option<SessionEvent> {
-        let State::Waiting { deadline, .. } = self.state else { return None };
+        let State::CheckingTicket { deadline, .. } = self.state else { return None };
         let in_progress = State::Handshake { handshake: Box::default(), deadline };
-        let State::Waiting { pending, .. } = std::mem::replace(&mut self.state, in_progress) else {
+        let State::CheckingTicket { pending, .. } = std::mem::replace(&mut self.state, in_progress) else {
             return None;
         };
         self.handle_outcome(pending.handle_answer(first_use, &shared.handshake), deadline, shared, now)
@@ -47,7 +47,8 @@ impl Session {
         match outcome {
             Outcome::Incomplete => None,
             Outcome::CheckTicket { check, pending } => {
-                self.state = State::Waiting { pending, deadline: deadline.max(now + MIN_TICKET_CHECK_TIME) };
+                self.state =
+                    State::CheckingTicket { pending, deadline: deadline.max(now + MIN_TICKET_CHECK_TIME) };
                 Some(SessionEvent::CheckTicket(check))
             }
             Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, now).map(SessionEvent::EndResumed),

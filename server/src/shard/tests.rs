@@ -494,7 +494,7 @@ fn a_wamp_session_that_should_reconnect_ends_without_a_close_frame() {
     assert!(!stage.shard.session(orosync).unwrap().wants_fin(), "its Close frame is awaited");
     stage.now += Duration::from_secs(3);
     stage.shard.handle_timeout(stage.now);
-    assert!(stage.shard.session(orosync).unwrap().is_gone(), "and awaited for two seconds only");
+    assert!(stage.shard.session(orosync).unwrap().is_finished(), "and awaited for two seconds only");
 }
 
 #[test]
@@ -822,9 +822,9 @@ fn a_silent_peer_is_pinged_and_then_dropped() {
     stage.send(alive, &masked(10, b""));
     stage.now += Duration::from_secs(16);
     stage.shard.handle_timeout(stage.now);
-    assert!(stage.shard.session(silent).unwrap().is_gone());
+    assert!(stage.shard.session(silent).unwrap().is_finished());
     assert_eq!(stage.shard.session(silent).unwrap().ended_as(), "unresponsive");
-    assert!(!stage.shard.session(alive).unwrap().is_gone());
+    assert!(!stage.shard.session(alive).unwrap().is_finished());
 }
 
 #[test]
@@ -848,7 +848,7 @@ fn a_pong_counts_even_if_it_was_not_read_yet() {
     stage.now += Duration::from_secs(16);
     stage.shard.handle_unread(key, stage.now);
     stage.shard.handle_timeout(stage.now);
-    assert!(!stage.shard.session(key).unwrap().is_gone());
+    assert!(!stage.shard.session(key).unwrap().is_finished());
 }
 
 #[test]

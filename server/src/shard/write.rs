@@ -47,7 +47,7 @@ impl Shard {
             entry = after;
         }
         if entry.session.wants_fin() {
-            if entry.unpublished.is_empty() && entry.session.is_gone() {
+            if entry.unpublished.is_empty() && entry.session.is_finished() {
                 self.remove(key);
                 return true;
             }
