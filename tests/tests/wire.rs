@@ -196,7 +196,7 @@ fn plain_http_is_told_what_this_port_is() {
     let answer = String::from_utf8(client.read_to_end()).expect("text");
     assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
     assert!(
-        answer.contains("\r\nSec-WebSocket-Version: 13\r\n") && answer.contains("WebSockets"),
+        answer.contains("\r\nSec-WebSocket-Version: 13\r\n") && answer.contains("WebSocket connections"),
         "{answer}"
     );
 }
