@@ -11,7 +11,7 @@ use orosync_server::broker::{Recovered, Since};
 use orosync_server::config::settings::HistorySettings;
 use orosync_server::metrics::Metrics;
 use orosync_server::policy::{HistoryLimits, Policies};
-use orosync_server::publication::kept::Kept;
+use orosync_server::publication::event_body::EventBody;
 
 /// Of a node.
 const TOPICS: usize = 6;
@@ -200,16 +200,16 @@ fn topic(number: usize) -> Topic {
     Topic::parse(&format!("t/{number}")).expect("a topic")
 }
 
-fn kept(number: usize, size: u16) -> Kept {
+fn kept(number: usize, size: u16) -> EventBody {
     let json = format!("[{number},\"{}\"]", "x".repeat(size.into()));
-    Kept::new(&Payload::from_encoder(json.into()).expect("short enough"), Audience::default())
+    EventBody::new(&Payload::from_encoder(json.into()).expect("short enough"), Audience::default())
 }
 
-fn number_of(kept: &Kept) -> usize {
+fn number_of(kept: &EventBody) -> usize {
     let text = std::str::from_utf8(kept.payload().as_bytes()).expect("JSON");
     text[1..].split(',').next().and_then(|number| number.parse().ok()).expect("a payload of ours")
 }
 
-fn cost((_, kept): &(Position, Kept)) -> usize {
+fn cost((_, kept): &(Position, EventBody)) -> usize {
     kept.cost() + EVENT_COST
 }

@@ -546,7 +546,7 @@ impl Stage {
         let mut expected: Vec<(SessionKey, Expected)> = self.clients.iter().filter_map(of).collect();
         expected.retain(|(key, _)| {
             let id = self.shard.session(*key).and_then(|session| session.id());
-            !self.has_ended(*key) && id.is_some_and(|id| delivery.kept.is_for([id]))
+            !self.has_ended(*key) && id.is_some_and(|id| delivery.body.is_for([id]))
         });
         self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
         for (key, expected) in expected {
@@ -743,7 +743,7 @@ fn expected(wants: &Wants, topic: usize, delivery: &Delivery) -> Option<Expected
         Wants::Tagged(names) => {
             let names: Vec<Tag> = names.iter().map(|name| Tag::new(name)).collect();
             let is_wanted =
-                delivery.kept.tags().is_none_or(|tags| tags.iter().any(|tag| names.contains(tag)));
+                delivery.body.tags().is_none_or(|tags| tags.iter().any(|tag| names.contains(tag)));
             is_wanted.then(positioned)
         }
     }
@@ -751,7 +751,7 @@ fn expected(wants: &Wants, topic: usize, delivery: &Delivery) -> Option<Expected
 
 /// Of a payload of ours: who has published it, and its number.
 fn source_of(delivery: &Delivery) -> Option<(u8, u64)> {
-    let text = String::from_utf8_lossy(delivery.kept.payload().as_bytes());
+    let text = String::from_utf8_lossy(delivery.body.payload().as_bytes());
     let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }

@@ -15,7 +15,7 @@ use super::{Broker, EventHandler, HandOver, Since};
 use crate::metrics::{Metrics, Source};
 use crate::process::unix_time;
 use crate::publication::delivery::Delivery;
-use crate::publication::kept::Kept;
+use crate::publication::event_body::EventBody;
 use crate::publication::receipt::Receipt;
 use crate::publication::{Author, Content, Event, Held, Item, Publication};
 
@@ -53,7 +53,7 @@ impl MemoryBroker {
                 if self.history.is_off() && !self.events.is_wanted(&topic) {
                     return;
                 }
-                let kept = Kept::new(&message.payload, message.audience);
+                let kept = EventBody::new(&message.payload, message.audience);
                 self.history.append(&topic, kept.clone(), |position| {
                     if self.events.is_wanted(&topic) {
                         let delivery = Delivery::new(topic.clone(), kept, position, held);

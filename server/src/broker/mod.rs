@@ -36,7 +36,7 @@ use std::time::Instant;
 use orosync_protocol::{Position, PublisherId, Topic};
 
 use crate::auth::line::Beginning;
-use crate::publication::kept::Kept;
+use crate::publication::event_body::EventBody;
 use crate::publication::receipt::Receipt;
 use crate::publication::{Event, Publication};
 use cluster::Cluster;
@@ -97,7 +97,7 @@ pub struct Recovered {
     /// Whether the requested events are complete.
     pub complete: bool,
     /// The events with their positions, the oldest first.
-    pub events: Vec<(Position, Kept)>,
+    pub events: Vec<(Position, EventBody)>,
 }
 
 /// The recipient of a broker's events: a node.

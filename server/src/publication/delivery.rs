@@ -10,7 +10,7 @@ use bytes::Bytes;
 use orosync_protocol::{Position, Topic, wamp};
 
 use super::Held;
-use super::kept::Kept;
+use super::event_body::EventBody;
 use crate::frame::text_frame_of;
 
 /// A message for the sessions of this node.
@@ -19,7 +19,7 @@ pub struct Delivery {
     /// The topic whose subscribers receive the message.
     pub topic: Topic,
     /// The payload, and the recipients among the subscribers.
-    pub kept: Kept,
+    pub body: EventBody,
     /// The event's position in the history of its topic.
     pub position: Position,
     plain: OnceLock<Bytes>,
@@ -30,8 +30,8 @@ pub struct Delivery {
 
 impl Delivery {
     /// The delivery of an event with this position.
-    pub fn new(topic: Topic, kept: Kept, position: Position, held: Held) -> Self {
-        Self { topic, kept, position, plain: OnceLock::new(), positioned: OnceLock::new(), _held: held }
+    pub fn new(topic: Topic, body: EventBody, position: Position, held: Held) -> Self {
+        Self { topic, body, position, plain: OnceLock::new(), positioned: OnceLock::new(), _held: held }
     }
 
     /// The EVENT as a complete WebSocket frame.
@@ -45,7 +45,7 @@ impl Delivery {
     }
 
     fn encode(&self, position: Option<Position>) -> Bytes {
-        let (topic, payload) = (&self.topic, self.kept.payload());
+        let (topic, payload) = (&self.topic, self.body.payload());
         // Brackets, type, quotes and some escapes of the topic; the position.
         let length =
             payload.as_bytes().len() + topic.as_str().len() + if position.is_some() { 72 } else { 32 };

@@ -4,7 +4,7 @@
 
 pub mod credit;
 pub mod delivery;
-pub mod kept;
+pub mod event_body;
 pub mod receipt;
 pub mod tags;
 

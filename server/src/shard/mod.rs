@@ -272,7 +272,7 @@ impl Shard {
         queues.append(receivers.plain(), Delivery::plain);
         queues.append(receivers.positioned(), Delivery::positioned);
         if receivers.has_tagged() {
-            match delivery.kept.tags() {
+            match delivery.body.tags() {
                 None => queues.append(receivers.tagged(), Delivery::positioned),
                 Some(tags) => {
                     tagged.extend(tags.iter().flat_map(|tag| receivers.tagged_with(*tag)));
@@ -762,12 +762,12 @@ impl Queues<'_> {
         // Local variables, because this is the hottest loop of the server.
         let (sessions, dirty, now) = (&mut *self.sessions, &mut *self.dirty, self.now);
         let frame = SharedFrame::new(frame(self.delivery).clone());
-        let kept = &self.delivery.kept;
-        let everybody = kept.is_for_everybody();
+        let body = &self.delivery.body;
+        let everybody = body.is_for_everybody();
         let mut delivered = 0;
         for &key in keys {
             let Some(entry) = sessions.get_mut(key) else { continue };
-            if !everybody && !kept.is_for(entry.session.ids()) {
+            if !everybody && !body.is_for(entry.session.ids()) {
                 continue;
             }
             delivered += u64::from(entry.session.deliver(&frame, now));

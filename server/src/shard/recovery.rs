@@ -9,7 +9,7 @@ use orosync_protocol::{SessionId, wamp};
 use super::replies::Recovery;
 use crate::broker::Recovered;
 use crate::frame::text_frame;
-use crate::publication::kept::Kept;
+use crate::publication::event_body::EventBody;
 use crate::publication::tags::Tag;
 
 /// Maximum number of events in an answer. A page that missed more should be reloaded.
@@ -34,19 +34,19 @@ const EVENT_BYTES: usize = 48;
 pub fn answer(recovery: &Recovery, recovered: &Recovered, ids: &[SessionId], room: usize) -> RecoveryAnswer {
     let max_bytes = MAX_BYTES.min(room);
     let mut meant =
-        recovered.events.iter().rev().filter(|(_, kept)| {
-            kept.is_for(ids.iter().copied()) && is_wanted(recovery.tags.as_deref(), kept)
+        recovered.events.iter().rev().filter(|(_, body)| {
+            body.is_for(ids.iter().copied()) && is_wanted(recovery.tags.as_deref(), body)
         });
     let mut bytes = 0;
     let mut events = Vec::new();
     let mut complete = recovered.complete;
-    for (position, kept) in meant.by_ref() {
-        bytes += EVENT_BYTES + kept.payload().as_bytes().len();
+    for (position, body) in meant.by_ref() {
+        bytes += EVENT_BYTES + body.payload().as_bytes().len();
         if events.len() == MAX_EVENTS || bytes > max_bytes {
             complete = false;
             break;
         }
-        events.push((*position, kept.payload()));
+        events.push((*position, body.payload()));
     }
     let events = events.into_iter().rev();
     let text = wamp::encode_recovery(&recovery.call_id, recovered.position, complete, events);
@@ -54,9 +54,9 @@ pub fn answer(recovery: &Recovery, recovered: &Recovered, ids: &[SessionId], roo
 }
 
 /// Whether an event matches the wanted tags. An event without tags matches all.
-fn is_wanted(wanted: Option<&[Tag]>, kept: &Kept) -> bool {
+fn is_wanted(wanted: Option<&[Tag]>, body: &EventBody) -> bool {
     let Some(wanted) = wanted else { return true };
-    kept.tags().is_none_or(|tags| tags.iter().any(|tag| wanted.binary_search(tag).is_ok()))
+    body.tags().is_none_or(|tags| tags.iter().any(|tag| wanted.binary_search(tag).is_ok()))
 }
 
 #[cfg(test)]
@@ -66,11 +66,11 @@ mod tests {
 
     use super::*;
 
-    fn kept(json: &str) -> Kept {
-        Kept::new(&Payload::check(&Bytes::from(json.to_owned())).unwrap(), Audience::default())
+    fn body(json: &str) -> EventBody {
+        EventBody::new(&Payload::check(&Bytes::from(json.to_owned())).unwrap(), Audience::default())
     }
 
-    fn recovered(events: Vec<Kept>) -> Recovered {
+    fn recovered(events: Vec<EventBody>) -> Recovered {
         let at = |offset| Position { offset, tag: 0xa };
         let last = events.len() as u64;
         let events = (1..).map(at).zip(events).collect();
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn events_with_other_tags_are_omitted() {
-        let of = |tag| kept(&format!(r#"[{{"tagname":"{tag}"}}]"#));
-        let recovered = recovered(vec![of("A"), of("B"), kept("17")]);
+        let of = |tag| body(&format!(r#"[{{"tagname":"{tag}"}}]"#));
+        let recovered = recovered(vec![of("A"), of("B"), body("17")]);
         let (text, complete) = answer_text(&recovered, Some(&["B", "C"]));
         assert_eq!(
             text,
@@ -115,7 +115,7 @@ mod tests {
         let only =
             |id| Audience { eligible: SessionIds::new(vec![SessionId(id)]).unwrap(), ..Audience::default() };
         let one = Payload::check(&Bytes::from_static(b"1")).unwrap();
-        let events = vec![Kept::new(&one, only(8)), Kept::new(&one, only(7))];
+        let events = vec![EventBody::new(&one, only(8)), EventBody::new(&one, only(7))];
         let (text, complete) = answer_text(&recovered(events), None);
         assert_eq!(text, r#"[3,null,{"position":"2.a","complete":true,"events":[["2.a",1]]}]"#);
         assert!(complete);
@@ -123,14 +123,14 @@ mod tests {
 
     #[test]
     fn beyond_the_bounds_only_the_latest_events_are_sent_and_the_answer_is_incomplete() {
-        let many = |count: usize, json: &str| answer_text(&recovered(vec![kept(json); count]), None);
+        let many = |count: usize, json: &str| answer_text(&recovered(vec![body(json); count]), None);
         let (text, complete) = many(MAX_EVENTS, "1");
         assert!(complete && text.contains(r#"["1.a",1]"#));
         let (text, complete) = many(MAX_EVENTS + 1, "1");
         assert!(!complete && !text.contains(r#"["1.a",1]"#) && text.contains(r#"["2.a",1]"#));
         let large = format!("\"{}\"", "x".repeat(MAX_BYTES / 4 - EVENT_BYTES - 2));
         assert!(many(4, &large).1 && !many(5, &large).1);
-        let few = recovered(vec![kept("1"); 3]);
+        let few = recovered(vec![body("1"); 3]);
         let (text, complete) = answer_text_with_room(&few, None, 2 * (EVENT_BYTES + 1));
         assert!(!complete && !text.contains(r#"["1.a",1]"#) && text.contains(r#"["2.a",1]"#));
         assert!(!answer_text_with_room(&few, None, 0).1);

@@ -88,7 +88,7 @@ impl EventHandler for Hub {
         for member in &*self.0.lock().unwrap() {
             let Some(events) = member.events.upgrade() else { continue };
             match &event {
-                Event::Message(Delivery { topic, kept, position, .. }) => {
+                Event::Message(Delivery { topic, body: kept, position, .. }) => {
                     if member.subscribed.lock().unwrap().contains_key(topic) {
                         let delivery = Delivery::new(topic.clone(), kept.clone(), *position, held());
                         events.handle_event(Event::Message(delivery));

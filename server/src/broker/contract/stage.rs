@@ -15,7 +15,7 @@ use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, SessionId,
 use crate::auth::line::Beginning;
 use crate::broker::{Broker, EventHandler, Recovered, Since, Unavailable};
 use crate::publication::credit::CreditPool;
-use crate::publication::kept::Kept;
+use crate::publication::event_body::EventBody;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Event, Item, Publication};
 
@@ -94,7 +94,7 @@ impl EventHandler for Node {
     fn handle_event(&self, event: Event) {
         let said = match &event {
             Event::Message(delivery) => {
-                Said { what: said_by(&delivery.kept), position: Some(delivery.position) }
+                Said { what: said_by(&delivery.body), position: Some(delivery.position) }
             }
             // An event of another test that runs concurrently.
             Event::Disconnect(target, ..) if *target != self.names.target() => return,
@@ -284,6 +284,6 @@ pub(super) fn numbers(numbers: RangeInclusive<u64>) -> Vec<String> {
     numbers.map(|n| n.to_string()).collect()
 }
 
-pub(super) fn said_by(kept: &Kept) -> String {
+pub(super) fn said_by(kept: &EventBody) -> String {
     String::from_utf8_lossy(kept.payload().as_bytes()).into_owned()
 }

@@ -27,7 +27,7 @@ use super::{Recovered, Since};
 use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
-use crate::publication::kept::Kept;
+use crate::publication::event_body::EventBody;
 use topic::{Moment, Start, TOPIC_COST, TopicHistory};
 
 /// Number of locks that the topics share. A lock is held until an event of its topics is in the last shard's inbox.
@@ -124,7 +124,7 @@ impl History {
     }
 
     /// Appends an event and hands over its position, in order with the topic's other events.
-    pub fn append(&self, topic: &Topic, kept: Kept, hand_over: impl FnOnce(Position)) {
+    pub fn append(&self, topic: &Topic, kept: EventBody, hand_over: impl FnOnce(Position)) {
         let (hash, number) = self.place_of(topic);
         let mut stripe = locked(&self.stripes[number]);
         if stripe.is_off {
@@ -355,7 +355,7 @@ mod tests {
     fn publish(history: &History, name: &str, says: &str) -> Position {
         let payload = Payload::from_encoder(Bytes::from(says.to_owned())).unwrap();
         let mut position = None;
-        history.append(&topic(name), Kept::new(&payload, Audience::default()), |at| position = Some(at));
+        history.append(&topic(name), EventBody::new(&payload, Audience::default()), |at| position = Some(at));
         position.unwrap()
     }
 
@@ -364,8 +364,9 @@ mod tests {
         history.recover(&topic(name), since.into(), 1000, |found| recovered = Some(found));
         let Recovered { complete, events, position } = recovered.unwrap();
         assert!(events.last().is_none_or(|(at, _)| *at == position));
-        let said =
-            |(_, kept): &(Position, Kept)| String::from_utf8(kept.payload().as_bytes().to_vec()).unwrap();
+        let said = |(_, kept): &(Position, EventBody)| {
+            String::from_utf8(kept.payload().as_bytes().to_vec()).unwrap()
+        };
         (complete, events.iter().map(said).collect())
     }
 

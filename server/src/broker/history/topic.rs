@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use orosync_protocol::{Position, Topic};
 
-use crate::publication::kept::Kept;
+use crate::publication::event_body::EventBody;
 
 /// A time on a monotonic clock, as the duration since the history began.
 pub type Moment = Duration;
 
-/// Overhead of an event in addition to [`Kept::cost`]: its place in the queue, and the headers of its allocations.
+/// Overhead of an event in addition to [`EventBody::cost`]: its place in the queue, and the headers of its allocations.
 pub const EVENT_COST: usize = 128;
 
 /// Overhead of a topic in addition to its events and its name.
@@ -36,11 +36,11 @@ pub struct TopicHistory {
 struct Entry {
     /// The time in nanoseconds, which takes half the memory of a [`Moment`] and lasts for centuries.
     accepted: u64,
-    kept: Kept,
+    kept: EventBody,
 }
 
 impl Entry {
-    fn new(accepted: Moment, kept: Kept) -> Self {
+    fn new(accepted: Moment, kept: EventBody) -> Self {
         Self { accepted: u64::try_from(accepted.as_nanos()).unwrap_or(u64::MAX), kept }
     }
 
@@ -64,7 +64,7 @@ pub struct Latest {
     /// Whether the requested events are complete.
     pub complete: bool,
     /// The events with their positions, the oldest first.
-    pub events: Vec<(Position, Kept)>,
+    pub events: Vec<(Position, EventBody)>,
 }
 
 impl TopicHistory {
@@ -115,7 +115,7 @@ impl TopicHistory {
     }
 
     /// Appends an event accepted at `now` and drops events beyond the bounds, including `max_cost`. Returns its offset.
-    pub fn append(&mut self, kept: Kept, now: Moment, max_cost: usize) -> u64 {
+    pub fn append(&mut self, kept: EventBody, now: Moment, max_cost: usize) -> u64 {
         self.last += 1;
         if self.max_events == 0 {
             self.dropped = Some(now);
@@ -172,7 +172,7 @@ impl TopicHistory {
     }
 }
 
-fn cost_of(kept: &Kept) -> usize {
+fn cost_of(kept: &EventBody) -> usize {
     kept.cost() + EVENT_COST
 }
 
@@ -193,8 +193,8 @@ mod tests {
         TopicHistory::new(Topic::parse("t").unwrap(), max_events, HOUR, 0, None)
     }
 
-    fn kept(n: u64) -> Kept {
-        Kept::new(&Payload::from_encoder(Bytes::from(n.to_string())).unwrap(), Audience::default())
+    fn kept(n: u64) -> EventBody {
+        EventBody::new(&Payload::from_encoder(Bytes::from(n.to_string())).unwrap(), Audience::default())
     }
 
     /// Appends the numbers from `from` to `to`, each at the second of the same number.

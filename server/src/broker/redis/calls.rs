@@ -83,7 +83,7 @@ pub(super) fn canary(value: Result<Value, Trouble>) -> Result<(u64, Option<Clust
 
 /// Bounds of a topic's entries in Redis.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
+pub(super) struct EventBody {
     /// Maximum number of entries.
     pub(super) events: usize,
     /// How long entries are kept after the latest one.
@@ -92,7 +92,7 @@ pub(super) struct Kept {
     pub(super) bytes: usize,
 }
 
-impl Kept {
+impl EventBody {
     fn new(rules: &HistoryRules, resume: Duration, topic: &Topic) -> Self {
         if control::is_control(topic) {
             let limits = control::limits(resume);
@@ -123,11 +123,16 @@ pub(super) fn publish(
     resume: Duration,
     due: &Due<'_>,
 ) -> Cmd {
-    publish_kept(keys, verbs, due, |topic| Kept::new(rules, resume, topic))
+    publish_kept(keys, verbs, due, |topic| EventBody::new(rules, resume, topic))
 }
 
 /// The same call, with bounds per topic.
-pub(super) fn publish_kept(keys: &Keys, verbs: Verbs, due: &Due<'_>, kept: impl Fn(&Topic) -> Kept) -> Cmd {
+pub(super) fn publish_kept(
+    keys: &Keys,
+    verbs: Verbs,
+    due: &Due<'_>,
+    kept: impl Fn(&Topic) -> EventBody,
+) -> Cmd {
     let mut topics: Vec<&Topic> = Vec::new();
     let (mut numbers, mut tags, mut runs) = (Vec::new(), Vec::new(), Vec::<[u16; 2]>::new());
     for message in due.messages {

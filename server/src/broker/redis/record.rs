@@ -21,7 +21,7 @@ use bytes::Bytes;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Audience, Payload, Position, SessionId, SessionIds};
 
-use crate::publication::kept::Kept;
+use crate::publication::event_body::EventBody;
 
 const HEADER: usize = 32;
 const LENGTH: usize = 4;
@@ -81,9 +81,9 @@ impl Entry {
     }
 
     /// Payload and audience, in the form for delivery to sessions.
-    pub(super) fn kept(&self) -> Kept {
+    pub(super) fn kept(&self) -> EventBody {
         let (audience, payload) = self.parts().unwrap_or_else(|_| (Audience::default(), Payload::null()));
-        Kept::new(&payload, audience)
+        EventBody::new(&payload, audience)
     }
 
     fn parts(&self) -> Result<(Audience, Payload), NotAnEntry> {

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 use redis::{Cmd, Connection, Value};
 
-use super::super::calls::{self, Kept, Verbs};
+use super::super::calls::{self, EventBody, Verbs};
 use super::super::keys::Keys;
 use super::super::scripts;
 use super::super::tests::Server;
@@ -134,7 +134,7 @@ fn call_for(
         before: before.and_then(Seq::new),
         messages,
     };
-    let command = calls::publish_kept(&keys(), Verbs::SINGLE, &due, |_| Kept {
+    let command = calls::publish_kept(&keys(), Verbs::SINGLE, &due, |_| EventBody {
         events: KEPT,
         age: Duration::from_mins(1),
         bytes,

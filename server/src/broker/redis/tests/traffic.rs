@@ -39,7 +39,7 @@ impl EventHandler for Witness {
 
     fn handle_event(&self, event: Event) {
         if let Event::Message(delivery) = event {
-            let number = String::from_utf8_lossy(delivery.kept.payload().as_bytes()).parse().unwrap();
+            let number = String::from_utf8_lossy(delivery.body.payload().as_bytes()).parse().unwrap();
             let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
             came.entry(delivery.topic).or_default().push((number, delivery.position));
         }

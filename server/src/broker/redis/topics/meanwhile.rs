@@ -9,7 +9,7 @@ use orosync_protocol::Position;
 
 use crate::broker::redis::record::Entry;
 use crate::publication::credit::{Credit, CreditPool};
-use crate::publication::kept::Kept;
+use crate::publication::event_body::EventBody;
 
 /// Maximum size, per topic being read, of early entries, and of events delivered meanwhile; in bytes each.
 pub(super) const MAX_KEPT_BYTES: usize = 1 << 20;
@@ -31,7 +31,7 @@ pub(super) struct Meanwhile {
 #[derive(Debug)]
 pub(super) struct Delivered {
     pub(super) position: Position,
-    pub(super) kept: Kept,
+    pub(super) kept: EventBody,
     pub(super) accepted: u64,
     pub(super) bytes: usize,
     _credit: Credit,
@@ -42,7 +42,7 @@ impl Meanwhile {
         Self { from, ..Self::default() }
     }
 
-    pub(super) fn push(&mut self, entry: &Entry, kept: Kept, pool: &Arc<CreditPool>) {
+    pub(super) fn push(&mut self, entry: &Entry, kept: EventBody, pool: &Arc<CreditPool>) {
         let bytes = entry.bytes() + KEPT_COST;
         let Entry { position, accepted, .. } = *entry;
         self.bytes += bytes;

@@ -13,7 +13,7 @@ use super::tags::{Tag, may_name_tags, tags_of};
 
 /// Payload and audience of an accepted message. Clones share the allocation.
 #[derive(Clone)]
-pub struct Kept(ThinArc<Head, u8>);
+pub struct EventBody(ThinArc<Head, u8>);
 
 struct Head {
     /// The recipients. `None`, the usual case: all subscribers.
@@ -22,7 +22,7 @@ struct Head {
     tags: OnceBox<Option<Box<[Tag]>>>,
 }
 
-impl Kept {
+impl EventBody {
     /// Copies the payload of a message, and takes its audience.
     pub fn new(payload: &Payload, audience: Audience) -> Self {
         let audience = (!audience.is_everybody()).then(|| Box::new(audience));
@@ -66,9 +66,9 @@ impl Kept {
     }
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for EventBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kept({} bytes)", self.0.slice.len())
+        write!(f, "EventBody({} bytes)", self.0.slice.len())
     }
 }
 
@@ -82,18 +82,18 @@ mod tests {
     #[test]
     fn payload_and_audience_are_kept() {
         let payload = Payload::check(&Bytes::from_static(b"[1,2]")).unwrap();
-        let kept = Kept::new(&payload, Audience::default());
-        assert_eq!(kept.payload().as_bytes(), b"[1,2]");
-        assert!(kept.is_for_everybody() && kept.is_for([SessionId(1)]));
+        let body = EventBody::new(&payload, Audience::default());
+        assert_eq!(body.payload().as_bytes(), b"[1,2]");
+        assert!(body.is_for_everybody() && body.is_for([SessionId(1)]));
         let exclude = SessionIds::new(vec![SessionId(1)]).unwrap();
-        let kept = Kept::new(&payload, Audience { exclude, ..Audience::default() });
-        assert!(!kept.is_for_everybody() && !kept.is_for([SessionId(1)]) && kept.is_for([SessionId(2)]));
+        let body = EventBody::new(&payload, Audience { exclude, ..Audience::default() });
+        assert!(!body.is_for_everybody() && !body.is_for([SessionId(1)]) && body.is_for([SessionId(2)]));
     }
 
     #[test]
     fn the_cost_covers_payload_audience_and_tags() {
         let cost = |json: &'static str, audience| {
-            Kept::new(&Payload::check(&Bytes::from_static(json.as_bytes())).unwrap(), audience).cost()
+            EventBody::new(&Payload::check(&Bytes::from_static(json.as_bytes())).unwrap(), audience).cost()
         };
         assert_eq!(cost("1234567890", Audience::default()), 10);
         assert_eq!(cost(r#"[{"tagname":"A"}]"#, Audience::default()), 17 + 8);
