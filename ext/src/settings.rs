@@ -14,9 +14,11 @@ use ext_php_rs::ffi::zend_ini_entry;
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs};
 use orosync_link::{Bounds, Endpoints, Options};
+use orosync_protocol::notation;
+use orosync_protocol::similar::did_you_mean_or_all;
 use orosync_protocol::ticket::{Signer, secret_file};
 
-use crate::zval::{Table, Text, key_text, near, type_name};
+use crate::zval::{Table, Text, key_text, type_name};
 use crate::{exceptions, zend};
 
 /// Environment variables that the server reads too.
@@ -230,7 +232,10 @@ impl Written {
             let name = key_text(&name);
             let key = Key::ALL.into_iter().find(|key| *key != Key::Endpoint && key.option_name() == name);
             let Some(key) = key else {
-                return Err(format!("the option \"{name}\" is unknown{}", near(&name, &known)));
+                return Err(format!(
+                    "the option \"{name}\" is unknown{}",
+                    did_you_mean_or_all(&name, &known)
+                ));
             };
             if value.is_null() {
                 continue;
@@ -297,8 +302,7 @@ impl Written {
             .ok()
             .filter(|count| (1..=Bounds::MAX_MESSAGES).contains(count))
             .ok_or_else(|| messages.problem(&format!("not a number from 1 to {}", Bounds::MAX_MESSAGES)))?;
-        let size = size(&bytes.text)
-            .ok_or_else(|| bytes.problem("not a size. Write 16M, 1G or a number of bytes"))?;
+        let size = notation::size(&bytes.text).map_err(|error| bytes.problem(&error.to_string()))?;
         Bounds::new(count, size).ok_or_else(|| {
             bytes.problem(&format!(
                 "too small for a message of the maximum size. Write at least {}M",
@@ -337,16 +341,4 @@ fn secret_of_environment() -> Secret {
     } else {
         Secret::None
     }
-}
-
-/// Parses a size as php.ini writes it: `16M`, `1G`, `65536`.
-fn size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'k' | b'K' => (text.get(..text.len() - 1)?, 10),
-        b'm' | b'M' => (text.get(..text.len() - 1)?, 20),
-        b'g' | b'G' => (text.get(..text.len() - 1)?, 30),
-        _ => (text, 0),
-    };
-    digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
 }

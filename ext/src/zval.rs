@@ -16,6 +16,7 @@ use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::{Refusal, Status};
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::{Message, MessageRef};
+use orosync_protocol::similar::did_you_mean_or_all;
 use orosync_protocol::ticket::{Identity, MAX_GRANTED, MAX_ORIGINS, Role, RoleNames, UserId};
 use orosync_protocol::topic::TopicRef;
 use orosync_protocol::{Audience, OriginPattern, SessionId, SessionIds, Topic, TopicPattern};
@@ -218,7 +219,7 @@ fn audience(options: Table<'_>) -> Result<Audience, PhpException> {
             other => {
                 return Err(exceptions::encoding(&format!(
                     "the option \"{other}\" is unknown{}",
-                    near(other, &KNOWN)
+                    did_you_mean_or_all(other, &KNOWN)
                 )));
             }
         }
@@ -288,7 +289,7 @@ pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
             }
             "user" => user = Some(text()?.to_owned()),
             other => {
-                let problem = format!("\"{other}\" is unknown{}", near(other, &KNOWN));
+                let problem = format!("\"{other}\" is unknown{}", did_you_mean_or_all(other, &KNOWN));
                 return Err(exceptions::encoding(&problem));
             }
         }
@@ -336,7 +337,7 @@ pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpExcept
             other => {
                 return Err(exceptions::encoding(&format!(
                     "the claim \"{other}\" is unknown{}",
-                    near(other, &KNOWN)
+                    did_you_mean_or_all(other, &KNOWN)
                 )));
             }
         }
@@ -522,21 +523,6 @@ pub(crate) fn type_name(value: &Zval) -> String {
             .unwrap_or_else(|| "object".to_owned()),
         DataType::Resource => "resource".to_owned(),
         other => other.to_string(),
-    }
-}
-
-/// The end of a message about an unknown name: the most similar valid name, or all valid names.
-pub(crate) fn near(name: &str, known: &[&str]) -> String {
-    /// Least similarity of two names, from 0 to 1.
-    const ALIKE: f64 = 0.6;
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(name, candidate), candidate))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    match nearest {
-        Some((_, candidate)) => format!(". Did you mean \"{candidate}\"?"),
-        None => format!(". Valid names: {}", known.join(", ")),
     }
 }
 

@@ -13,6 +13,8 @@
 //! - [`link_frame`]: the backend link, the protocol of publishers; [`cluster`]: the cluster id in its handshake
 //! - [`disconnect`]: the request of a publisher to end sessions
 //! - [`ticket`]: signed tokens that carry an identity
+//! - [`notation`], [`similar`]: how settings are written, and suggestions for misspelled names; the server and the extension
+//!   share them
 
 pub mod audience;
 pub mod close;
@@ -20,10 +22,12 @@ pub mod cluster;
 pub mod disconnect;
 pub mod ids;
 pub mod link_frame;
+pub mod notation;
 pub mod origin;
 pub mod pattern;
 pub mod payload;
 pub mod position;
+pub mod similar;
 pub mod subprotocol;
 pub mod ticket;
 pub mod topic;

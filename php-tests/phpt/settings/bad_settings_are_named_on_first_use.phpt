@@ -49,7 +49,7 @@ foreach ($cases as $case) {
 0 orosync_publish(): orosync.secret and orosync.secret_file are both set. Keep one of the two
 0 orosync_publish(): orosync.queue_messages = "0": not a number from 1 to 1000000
 0 orosync_publish(): orosync.queue_messages = "many": not a number from 1 to 1000000
-0 orosync_publish(): orosync.queue_bytes = "64 kb": not a size. Write 16M, 1G or a number of bytes
+0 orosync_publish(): orosync.queue_bytes = "64 kb": not a size. Write 64K, 1M or a number of bytes
 0 orosync_publish(): orosync.queue_bytes = "64K": too small for a message of the maximum size. Write at least 2M
 0 orosync_publish(): orosync.connect_timeout = "0": not a number of seconds from 0.001 to 60
 0 orosync_publish(): orosync.shutdown_timeout = "1s": not a number of seconds from 0 to 60

@@ -69,7 +69,7 @@ fn show_history(limits: HistoryLimits, bytes: usize) -> String {
 fn markdown() -> String {
     let defaults = Written::defaults();
     let rows = keys::ALL.iter().map(|key| {
-        format!("| `{}` | {} | `{}` | {} |\n", key.name, key.kind, defaults.shown(key), key.sentence)
+        format!("| `{}` | {} | `{}` | {} |\n", key.name, key.values(), defaults.shown(key), key.sentence)
     });
     std::iter::once("| key | value | default | meaning |\n| --- | --- | --- | --- |\n".to_owned())
         .chain(rows)
@@ -85,7 +85,8 @@ mod tests {
     fn the_table_has_a_row_for_each_key() {
         let table = markdown();
         assert_eq!(table.lines().count(), keys::ALL.len() + 2);
-        assert!(table.contains("| `limits.message_bytes` | size | `\"64K\"` | The largest message from a browser, at most 1M. |\n"));
+        let row = "| `limits.message_bytes` | size (1K to 1M) | `\"64K\"` | Maximum size of a message from a browser. |\n";
+        assert!(table.contains(row), "{table}");
     }
 
     #[test]

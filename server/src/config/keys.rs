@@ -1,4 +1,4 @@
-//! Every configuration key, declared once: name, type, bounds, default and description.
+//! Every configuration key, declared once: name, type, range, default and description.
 //!
 //! The configuration file, environment variables, flags, `check-config` and the table in the documentation derive from this.
 
@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::value::Value;
+use orosync_protocol::notation::Range;
 use orosync_protocol::{OriginPattern, Payload};
 use tracing_subscriber::filter::Targets;
 
-use super::kinds::{self, Kind};
+use super::kinds;
 use super::redis_url::{self, RedisUrl};
 use super::settings::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
@@ -23,7 +24,8 @@ use crate::policy::TopicRule;
 pub struct Key<T: 'static> {
     /// The parts of the key that do not depend on `T`.
     pub declaration: Declaration,
-    pub(super) kind: Kind<T>,
+    /// Parses a value. The error is a sentence that says what to write instead.
+    pub(super) read: fn(&Value) -> Result<T, String>,
 }
 
 /// Name, documentation and default of a configuration key.
@@ -31,12 +33,11 @@ pub struct Key<T: 'static> {
 pub struct Declaration {
     /// The name in the file, preceded by its table: `auth.secret_file`.
     pub name: &'static str,
-    /// The name of its [`Kind`] for the documentation, for example `size`.
-    pub kind: &'static str,
     /// The default, in the notation of the file.
     pub default: &'static str,
     /// Its description in the documentation.
     pub sentence: &'static str,
+    describe: fn() -> String,
     /// Validates a value. The error is a sentence that says what to write instead.
     pub(super) check: fn(&Value) -> Result<(), String>,
 }
@@ -51,6 +52,11 @@ impl Declaration {
     pub fn flag(&self) -> String {
         let (_, last) = self.name.rsplit_once('.').unwrap_or(("", self.name));
         format!("--{}", last.replace('_', "-"))
+    }
+
+    /// The type and the range of its values, for the documentation: `size (1K to 1M)`.
+    pub fn values(&self) -> String {
+        (self.describe)()
     }
 
     /// Whether the value must never be printed.
@@ -72,6 +78,9 @@ const MIB: usize = 1 << 20;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Maximum of the rates. A session with a higher one would not be limited.
+const MAX_RATE: u32 = 1_000_000;
+
 macro_rules! keys {
     ($($constant:ident: $type:ty = $kind:expr, $name:literal, $default:literal, $sentence:literal;)*) => {
         $(
@@ -79,12 +88,12 @@ macro_rules! keys {
             pub const $constant: Key<$type> = Key {
                 declaration: Declaration {
                     name: $name,
-                    kind: $kind.label,
                     default: $default,
                     sentence: $sentence,
+                    describe: || $kind.describe(),
                     check: |value| $kind.read(value).map(drop),
                 },
-                kind: $kind,
+                read: |value| $kind.read(value),
             };
         )*
 
@@ -100,15 +109,15 @@ keys! {
         "Reverse proxies whose forwarded client addresses are trusted (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
     ADMIN_BIND: AdminBind = kinds::ADMIN_BIND, "admin_bind", "'auto'",
         "The address of `/healthz`, `/livez`, `/readyz`, `/metrics`, `/topics` and `/refusals`, which only the operator's tools should reach. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: no such address.";
-    SHARDS: usize = kinds::COUNT.within(|count| *count <= ShardSet::MAX_SHARDS, "0 to 64"), "shards", "0",
+    SHARDS: usize = kinds::COUNT.within(Range::between(0, ShardSet::MAX_SHARDS)), "shards", "0",
         "Number of threads that serve sessions. 0: one per core.";
     IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",
         "Whether a message to many browsers is sent with a single system call (`io_uring`), which requires Linux 6.1 or later. `auto`: if the kernel allows it and it costs less, which the server measures at startup. `on`: if the kernel allows it. `off`: never.";
-    DRAIN_SECONDS: Duration = kinds::TIME, "drain_seconds", "5",
+    DRAIN_SECONDS: Duration = kinds::TIME.within(Range::at_least(Duration::ZERO)), "drain_seconds", "5",
         "Time limit of the graceful shutdown, in which everything that was accepted is written. It begins at SIGTERM, or at the end of `drain_grace_seconds`.";
-    DRAIN_GRACE_SECONDS: Duration = kinds::TIME, "drain_grace_seconds", "0",
+    DRAIN_GRACE_SECONDS: Duration = kinds::TIME.within(Range::at_least(Duration::ZERO)), "drain_grace_seconds", "0",
         "How long the server still accepts and serves connections after SIGTERM, while `/readyz` answers 503 so that load balancers send no new ones. A second SIGTERM ends this period.";
-    ORO_PING_SECONDS: Duration = kinds::TIME, "oro_ping_seconds", "45",
+    ORO_PING_SECONDS: Duration = kinds::TIME.within(Range::at_least(Duration::ZERO)), "oro_ping_seconds", "45",
         "Interval at which `oro/ping` is published while a session subscribes to it. 0: never.";
 
     AUTH_SECRET: Option<String> = kinds::SECRET, "auth.secret", "''",
@@ -122,9 +131,9 @@ keys! {
     AUTH_ALLOWED_ORIGINS: Vec<OriginPattern> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
         "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com`, `same host` (the host that the page connects to) or `*`.";
 
-    AUTH_RESUME_SECONDS: Duration = kinds::TIME.within(|time| time.is_zero() || *time >= SECOND, "0, or 1 or more"), "auth.resume_seconds", "300",
+    AUTH_RESUME_SECONDS: Duration = kinds::TIME.within(Range::at_least(SECOND).or(Duration::ZERO)), "auth.resume_seconds", "300",
         "Lifetime of a resume ticket, with which a page reconnects without requesting a new ticket from PHP. 0: no resume tickets.";
-    AUTH_RESUME_TOTAL_SECONDS: Duration = kinds::TIME.within(|time| *time >= SECOND, "1 or more"), "auth.resume_total_seconds", "28800",
+    AUTH_RESUME_TOTAL_SECONDS: Duration = kinds::TIME.within(Range::at_least(SECOND)), "auth.resume_total_seconds", "28800",
         "How long a page receives resume tickets after its ticket from PHP. After that it must request a new ticket from PHP.";
     AUTH_STATE_DIRECTORY: Option<PathBuf> = kinds::FILE, "auth.state_directory", "''",
         "A writable directory in which the server stores revoked resume tickets across restarts. Without it, a restart invalidates all resume tickets. Not used with `broker.url`, where Redis stores them.";
@@ -148,45 +157,45 @@ keys! {
         "A file that holds only the password of the Sentinels, if they require one (`requirepass`). Reloaded on SIGHUP.";
     BROKER_CA_FILE: Option<PathBuf> = kinds::FILE, "broker.ca_file", "''",
         "A file with the CA certificates in PEM that are trusted for Redis, for URLs with TLS. Empty: the CAs that the system trusts.";
-    BROKER_WAIT_REPLICAS: u32 = kinds::REPLICAS, "broker.wait_replicas", "0",
-        "Number of Redis replicas that must have a message before it is acknowledged, at most 16.";
+    BROKER_WAIT_REPLICAS: u32 = kinds::SMALL_COUNT.within(Range::between(0, 16)), "broker.wait_replicas", "0",
+        "Number of Redis replicas that must have a message before it is acknowledged.";
 
-    HANDSHAKE_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.handshake_seconds", "10",
+    HANDSHAKE_TIMEOUT: Duration = kinds::TIME.within(Range::at_least(MILLISECOND)), "limits.handshake_seconds", "10",
         "Time limit of the handshake, from the accepted connection on.";
-    HANDSHAKE_BYTES: usize = kinds::SIZE.within(|bytes| (KIB..=MIB).contains(bytes), "1K to 1M"), "limits.handshake_bytes", "'16K'",
+    HANDSHAKE_BYTES: usize = kinds::SIZE.within(Range::between(KIB, MIB)), "limits.handshake_bytes", "'16K'",
         "Maximum size of the handshake request.";
-    SESSIONS: usize = kinds::COUNT, "limits.sessions", "0",
+    SESSIONS: usize = kinds::COUNT.within(Range::at_least(0)), "limits.sessions", "0",
         "Maximum number of open browser sessions. 0: as many as the file descriptor limit of the process allows. Publishers have a small number of additional sessions.";
-    SESSIONS_PER_ADDRESS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.sessions_per_address", "10000",
+    SESSIONS_PER_ADDRESS: usize = kinds::COUNT.within(Range::at_least(1)), "limits.sessions_per_address", "10000",
         "Maximum number of open sessions per client address. Connections from this machine, from unix sockets and from `trusted_proxies` are not counted, because they come from reverse proxies.";
-    MESSAGE_BYTES: usize = kinds::SIZE.within(|bytes| (KIB..=Payload::MAX_BYTES).contains(bytes), "1K to 1M"), "limits.message_bytes", "'64K'",
-        "The largest message from a browser, at most 1M.";
-    OUTBOUND_BYTES: usize = kinds::SIZE.within(|bytes| (64 * KIB..=1024 * MIB).contains(bytes), "64K to 1G"), "limits.outbound_bytes", "'1M'",
+    MESSAGE_BYTES: usize = kinds::SIZE.within(Range::between(KIB, Payload::MAX_BYTES)), "limits.message_bytes", "'64K'",
+        "Maximum size of a message from a browser.";
+    OUTBOUND_BYTES: usize = kinds::SIZE.within(Range::between(64 * KIB, 1024 * MIB)), "limits.outbound_bytes", "'1M'",
         "Maximum size of a session's outbound queue. A session whose client reads too slowly is closed (4008).";
-    SUBSCRIPTIONS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.subscriptions", "100",
+    SUBSCRIPTIONS: usize = kinds::COUNT.within(Range::at_least(1)), "limits.subscriptions", "100",
         "Maximum number of subscriptions per session.";
-    MESSAGES_PER_SECOND: u32 = kinds::RATE, "limits.messages_per_second", "50",
+    MESSAGES_PER_SECOND: u32 = kinds::SMALL_COUNT.within(Range::between(1, MAX_RATE)), "limits.messages_per_second", "50",
         "Maximum sustained rate of messages per second from one browser. A session that sends more is closed (4009).";
-    MESSAGE_BURST: u32 = kinds::RATE, "limits.message_burst", "200",
+    MESSAGE_BURST: u32 = kinds::SMALL_COUNT.within(Range::between(1, MAX_RATE)), "limits.message_burst", "200",
         "Maximum number of messages that one browser may send in a burst; at least `limits.subscriptions`.";
-    PUBLISHER_MESSAGES: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.publisher_messages", "10000",
+    PUBLISHER_MESSAGES: usize = kinds::COUNT.within(Range::at_least(1)), "limits.publisher_messages", "10000",
         "Maximum number of publishers' messages in flight in the node. Beyond it, backpressure delays the publishers.";
-    PUBLISHER_BYTES: usize = kinds::SIZE.within(|bytes| *bytes >= MIB, "1M or more"), "limits.publisher_bytes", "'64M'",
+    PUBLISHER_BYTES: usize = kinds::SIZE.within(Range::at_least(MIB)), "limits.publisher_bytes", "'64M'",
         "Maximum size of all publishers' messages in flight.";
-    REMEMBERED_TICKETS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.remembered_tickets", "1000000",
+    REMEMBERED_TICKETS: usize = kinds::COUNT.within(Range::at_least(1)), "limits.remembered_tickets", "1000000",
         "Maximum number of used tickets that are remembered until they expire. While the limit is reached, no ticket is accepted.";
-    REMEMBERED_PUBLISHERS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.remembered_publishers", "100000",
-        "Number of publishers whose last message is remembered, so that messages sent again are recognized and dropped.";
-    PING_INTERVAL: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_interval_seconds", "30",
+    REMEMBERED_PUBLISHERS: usize = kinds::COUNT.within(Range::at_least(1)), "limits.remembered_publishers", "100000",
+        "Number of publishers whose last message is remembered, so that resent messages are recognized and dropped.";
+    PING_INTERVAL: Duration = kinds::TIME.within(Range::at_least(MILLISECOND)), "limits.ping_interval_seconds", "30",
         "How long a session may be silent before it is sent a ping; publishers at least 5 s. Must be below the idle timeout of the reverse proxy.";
-    PING_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_timeout_seconds", "15",
+    PING_TIMEOUT: Duration = kinds::TIME.within(Range::at_least(MILLISECOND)), "limits.ping_timeout_seconds", "15",
         "Time limit for the answer to a ping. A session that does not answer is closed.";
 
-    HISTORY_EVENTS: usize = kinds::COUNT, "history.events", "1000",
+    HISTORY_EVENTS: usize = kinds::HISTORY_EVENTS, "history.events", "1000",
         "Number of the latest events kept per topic, from which a page that was disconnected gets what it missed. 0: none, except for topics whose rule says otherwise.";
     HISTORY_SECONDS: Duration = kinds::HISTORY_AGE, "history.seconds", "600",
         "How long the events of a topic are kept.";
-    HISTORY_BYTES: usize = kinds::SIZE.within(|bytes| *bytes == 0 || *bytes >= MIB, "0, or 1M or more"), "history.bytes", "'64M'",
+    HISTORY_BYTES: usize = kinds::SIZE.within(Range::at_least(MIB).or(0)), "history.bytes", "'64M'",
         "Memory for the kept events of all topics. When it is full, the oldest event is dropped first. One topic uses at most a quarter. 0: no topic has a history.";
 
     LOG_FORMAT: LogFormat = kinds::LOG_FORMAT, "log.format", "'auto'",
@@ -205,6 +214,9 @@ pub fn find(name: &str) -> Option<&'static Declaration> {
 
 #[cfg(test)]
 mod tests {
+    use orosync_protocol::CloseReason;
+    use orosync_protocol::ticket::MIN_SECRET_BYTES;
+
     use super::*;
 
     #[test]
@@ -213,6 +225,17 @@ mod tests {
             assert!(ALL.iter().skip(index + 1).all(|other| other.name != key.name), "{}", key.name);
             assert!(key.sentence.ends_with('.'), "{}", key.name);
             assert!(!key.sentence.contains('|'), "{} would break the table", key.name);
+        }
+    }
+
+    #[test]
+    fn a_number_in_a_sentence_is_that_of_its_constant() {
+        for (key, expected) in [
+            (AUTH_SECRET.declaration, format!("at least {MIN_SECRET_BYTES} bytes")),
+            (OUTBOUND_BYTES.declaration, format!("({})", CloseReason::TooSlow.code())),
+            (MESSAGES_PER_SECOND.declaration, format!("({})", CloseReason::TooManyMessages.code())),
+        ] {
+            assert!(key.sentence.contains(&expected), "{}", key.name);
         }
     }
 

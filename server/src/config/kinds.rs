@@ -1,18 +1,20 @@
-//! The types of configuration values. A [`Kind`] has a name for the documentation and a function that parses a value.
+//! The types of configuration values, with their names in the documentation and their parsers. A type of numbers is completed
+//! with a range: [`Number::within`].
 //!
-//! A file holds TOML values; environment variables and flags hold text. Each kind parses both. An error is a sentence that
-//! follows the value and says what to write instead.
+//! A file holds TOML values; environment variables and flags hold text. Each type is parsed from both. An error is a sentence
+//! that follows the value and says what to write instead.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Num, Value};
+use orosync_protocol::notation::{self, NotationError, Range};
+use orosync_protocol::similar::{did_you_mean, did_you_mean_or_all};
 use orosync_protocol::ticket::RoleNames;
 use orosync_protocol::{OriginPattern, TopicPattern};
 use tracing_subscriber::filter::Targets;
 
-use super::near::did_you_mean;
 use super::redis_url::RedisUrl;
 use super::settings::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
@@ -21,57 +23,103 @@ use crate::listen::bind::Bind;
 use crate::log::LogFormat;
 use crate::policy::{HistoryOverride, Publish, ROLE_PREFIX, Subscribe, TopicRule};
 
-/// The notation of a value that is parsed into `T`.
+/// A type of values that are parsed into `T`.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind<T: 'static> {
-    /// The name in the documentation.
-    pub label: &'static str,
+    label: Label,
     parse: fn(&Value) -> Result<T, String>,
-    bounds: Option<Bounds<T>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Bounds<T: 'static> {
-    hold: fn(&T) -> bool,
-    /// The allowed values, as the text after "Write" in an error.
-    words: &'static str,
+enum Label {
+    Name(&'static str),
+    /// The valid words.
+    Words(fn() -> Vec<&'static str>),
 }
 
 impl<T> Kind<T> {
-    const fn new(label: &'static str, parse: fn(&Value) -> Result<T, String>) -> Self {
-        Self { label, parse, bounds: None }
+    const fn new(name: &'static str, parse: fn(&Value) -> Result<T, String>) -> Self {
+        Self { label: Label::Name(name), parse }
     }
 
-    /// The same kind, restricted to values for which `hold` returns true. `words` describes them for the error.
-    pub(super) const fn within(mut self, hold: fn(&T) -> bool, words: &'static str) -> Self {
-        self.bounds = Some(Bounds { hold, words });
-        self
+    /// One of several words.
+    const fn words(words: fn() -> Vec<&'static str>, parse: fn(&Value) -> Result<T, String>) -> Self {
+        Self { label: Label::Words(words), parse }
     }
 
     /// Parses a value. The error says what is wrong with it and what to write instead.
     pub fn read(&self, value: &Value) -> Result<T, String> {
-        let read = (self.parse)(value)?;
-        match &self.bounds {
-            Some(bounds) if !(bounds.hold)(&read) => Err(format!("out of bounds. Write {}", bounds.words)),
-            _ => Ok(read),
+        (self.parse)(value)
+    }
+
+    /// The valid values, for the documentation: `path`, or `` `accept` or `refuse` ``.
+    pub fn describe(&self) -> String {
+        match self.label {
+            Label::Name(name) => name.to_owned(),
+            Label::Words(words) => {
+                let words: Vec<String> = words().iter().map(|word| format!("`{word}`")).collect();
+                match &words[..] {
+                    [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+                    words => words.concat(),
+                }
+            }
         }
     }
 }
+
+/// A type of numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Number<T: 'static> {
+    label: &'static str,
+    parse: fn(&Value) -> Result<T, String>,
+    write: fn(T) -> String,
+}
+
+impl<T> Number<T> {
+    /// The numbers of a range.
+    pub(super) const fn within(self, range: Range<T>) -> Bounded<T>
+    where
+        T: Copy,
+    {
+        Bounded { number: self, range }
+    }
+}
+
+/// A type of numbers, and the range of those that are valid.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounded<T: 'static> {
+    number: Number<T>,
+    range: Range<T>,
+}
+
+impl<T: Copy + PartialOrd> Bounded<T> {
+    /// Parses a number. The error says what is wrong with it and what to write instead.
+    pub fn read(&self, value: &Value) -> Result<T, String> {
+        let number = (self.number.parse)(value)?;
+        self.range.check(number, self.number.write).map_err(|error| error.to_string())
+    }
+
+    /// The valid numbers, for the documentation: `size (1K to 1M)`.
+    pub fn describe(&self) -> String {
+        format!("{} ({})", self.number.label, self.range.describe(self.number.write))
+    }
+}
+
+/// A whole number.
+pub const COUNT: Number<usize> = Number { label: "number", parse: count, write: |number| number.to_string() };
+/// A whole number below 2^32 - 1, which ends each range.
+pub const SMALL_COUNT: Number<u32> =
+    Number { label: "number", parse: small_count, write: |number| number.to_string() };
+/// A number of bytes, with an optional unit: `64K`, `1M`.
+pub const SIZE: Number<usize> =
+    Number { label: "size", parse: size, write: |bytes| notation::write_size(bytes as u64) };
+/// A time of at most a year: seconds, or a number with a unit (`500ms`, `5m`).
+pub const TIME: Number<Duration> = Number { label: "seconds", parse: time, write: notation::write_time };
 
 /// Addresses to listen on, at least one.
 pub const BINDS: Kind<Vec<Bind>> = Kind::new("list of addresses", binds);
 /// An IP address with a port, or `auto`. Empty: none.
 pub const ADMIN_BIND: Kind<AdminBind> = Kind::new("address or `auto`", admin_bind);
-/// A whole number from 0 on.
-pub const COUNT: Kind<usize> = Kind::new("number", count);
-/// A whole number from 1 to 2^32 - 1.
-pub const RATE: Kind<u32> = Kind::new("number", rate);
-/// A number of bytes, with an optional unit: `64K`, `1M`.
-pub const SIZE: Kind<usize> = Kind::new("size", size);
-/// A duration of at most a year: seconds, or a number with a unit (`500ms`, `5m`).
-pub const TIME: Kind<Duration> = Kind::new("seconds", time);
-/// How long events are kept. Never 0: to keep no events, set their number to 0.
-pub const HISTORY_AGE: Kind<Duration> = TIME.within(|age| *age >= Duration::from_millis(1), "0.001 or more");
 /// A text that must not be printed. Empty: none.
 pub const SECRET: Kind<Option<String>> = Kind::new("text", optional_text);
 /// A text. Empty: none.
@@ -82,22 +130,83 @@ pub const FILE: Kind<Option<PathBuf>> = Kind::new("path", file);
 pub const REDIS_URL: Kind<Option<RedisUrl>> = Kind::new("URL", redis_url);
 /// The prefix of the keys in Redis.
 pub const PREFIX: Kind<String> = Kind::new("text", prefix);
-/// A number of replicas, 0 to 16.
-pub const REPLICAS: Kind<u32> = Kind::new("number", replicas);
 /// Hosts of the pages that may connect.
 pub const ORIGINS: Kind<Vec<OriginPattern>> = Kind::new("list of hosts", origins);
 /// Reverse proxies whose forwarded client addresses are trusted.
 pub const PROXIES: Kind<TrustedProxies> = Kind::new("list of networks", proxies);
 /// The answer to a connection without a ticket.
-pub const ANONYMOUS: Kind<Anonymous> = Kind::new("`accept` or `refuse`", anonymous);
+pub const ANONYMOUS: Kind<Anonymous> = Kind::words(
+    || labels(&Anonymous::ALL, Anonymous::label),
+    |value| word(value, &Anonymous::ALL, Anonymous::label),
+);
 /// Whether `io_uring` is used.
-pub const SEND_TOGETHER: Kind<SendTogether> = Kind::new("`auto`, `on` or `off`", send_together);
+pub const SEND_TOGETHER: Kind<SendTogether> = Kind::words(
+    || labels(&SendTogether::ALL, SendTogether::label),
+    |value| word(value, &SendTogether::ALL, SendTogether::label),
+);
 /// The format of the log.
-pub const LOG_FORMAT: Kind<LogFormat> = Kind::new("`auto`, `human` or `json`", log_format);
+pub const LOG_FORMAT: Kind<LogFormat> = Kind::words(
+    || labels(&LogFormat::ALL, LogFormat::label),
+    |value| word(value, &LogFormat::ALL, LogFormat::label),
+);
 /// The minimum level of log lines, overall and per module.
 pub const LOG_LEVEL: Kind<Targets> = Kind::new("level", log_level);
+/// The number of a topic's events that are kept. 0: none.
+pub const HISTORY_EVENTS: Bounded<usize> = COUNT.within(Range::at_least(0));
+/// How long a topic's events are kept. Never 0: to keep no events, set their number to 0.
+pub const HISTORY_AGE: Bounded<Duration> = TIME.within(Range::at_least(Duration::from_millis(1)));
 /// Rules for topics, in order.
 pub const TOPICS: Kind<Vec<TopicRule>> = Kind::new("list of tables", topics);
+
+fn count(value: &Value) -> Result<usize, String> {
+    let number = whole(value, notation::count, NotationError::NotACount)?;
+    Ok(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn small_count(value: &Value) -> Result<u32, String> {
+    let number = whole(value, notation::count, NotationError::NotACount)?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn size(value: &Value) -> Result<usize, String> {
+    let bytes = whole(value, notation::size, NotationError::NotASize)?;
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// Parses a whole number: a TOML number, or a text in this notation.
+fn whole(
+    value: &Value,
+    notation: fn(&str) -> Result<u64, NotationError>,
+    problem: NotationError,
+) -> Result<u64, String> {
+    match value {
+        Value::Num(_, number) => whole_number(*number).ok_or(problem),
+        Value::String(_, text) => notation(text),
+        _ => Err(problem),
+    }
+    .map_err(|error| error.to_string())
+}
+
+fn time(value: &Value) -> Result<Duration, String> {
+    match value {
+        Value::Num(_, number) => {
+            decimal_number(*number).ok_or(NotationError::NotATime).and_then(notation::seconds)
+        }
+        Value::String(_, text) => notation::time(text),
+        _ => Err(NotationError::NotATime),
+    }
+    .map_err(|error| error.to_string())
+}
+
+fn whole_number(number: Num) -> Option<u64> {
+    let unsigned = || number.to_u128().and_then(|number| u64::try_from(number).ok());
+    number.to_i128().and_then(|number| u64::try_from(number).ok()).or_else(unsigned)
+}
+
+fn decimal_number(number: Num) -> Option<f64> {
+    let whole = || whole_number(number).and_then(|number| u32::try_from(number).ok()).map(f64::from);
+    number.to_f64().or_else(whole)
+}
 
 fn binds(value: &Value) -> Result<Vec<Bind>, String> {
     let texts = list(value, "addresses such as 0.0.0.0:8080")?;
@@ -116,70 +225,6 @@ fn admin_bind(value: &Value) -> Result<AdminBind, String> {
         }
         Some(text) => parse_tcp(&text).map(AdminBind::At).map_err(|error| error.to_string()),
     }
-}
-
-fn count(value: &Value) -> Result<usize, String> {
-    const PROBLEM: &str = "not a whole number. Write digits, for example 1000";
-    match value {
-        Value::Num(_, number) => whole(number),
-        Value::String(_, text) => text.trim().replace('_', "").parse().ok(),
-        _ => None,
-    }
-    .ok_or_else(|| PROBLEM.to_owned())
-}
-
-fn rate(value: &Value) -> Result<u32, String> {
-    let number = count(value)?;
-    u32::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| {
-        format!("too {}. Write a number from 1 to {}", if number == 0 { "low" } else { "high" }, u32::MAX)
-    })
-}
-
-fn size(value: &Value) -> Result<usize, String> {
-    const PROBLEM: &str = "not a size. Write 64K, 1M or a number of bytes";
-    match value {
-        Value::Num(_, number) => whole(number),
-        Value::String(_, text) => size_of_text(text.trim()),
-        _ => None,
-    }
-    .ok_or_else(|| PROBLEM.to_owned())
-}
-
-fn size_of_text(text: &str) -> Option<usize> {
-    let (digits, unit) = match text.as_bytes().last()? {
-        b'K' | b'k' => (text.get(..text.len() - 1)?, 1 << 10),
-        b'M' | b'm' => (text.get(..text.len() - 1)?, 1 << 20),
-        b'G' | b'g' => (text.get(..text.len() - 1)?, 1 << 30),
-        _ => (text, 1),
-    };
-    digits.parse::<usize>().ok()?.checked_mul(unit)
-}
-
-fn time(value: &Value) -> Result<Duration, String> {
-    const PROBLEM: &str = "not a time. Write seconds (5 or 0.5), 30s, 500ms, 5m or 1h";
-    /// A year. Longer durations are mistakes and would overflow some clocks.
-    const MAX_SECONDS: f64 = 366.0 * 86_400.0;
-    let seconds = match value {
-        Value::Num(_, number) => decimal(number),
-        Value::String(_, text) => seconds_of_text(text.trim()),
-        _ => None,
-    }
-    .ok_or_else(|| PROBLEM.to_owned())?;
-    if (0.0..=MAX_SECONDS).contains(&seconds) {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err("not between 0 and a year. Write seconds, for example 30".to_owned())
-    }
-}
-
-fn seconds_of_text(text: &str) -> Option<f64> {
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let (digits, unit) = units
-        .into_iter()
-        .find_map(|(suffix, unit)| text.strip_suffix(suffix).map(|digits| (digits, unit)))
-        .unwrap_or((text, 1.0));
-    let plain = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit() || c == b'.');
-    digits.parse::<f64>().ok().filter(|_| plain).map(|number| number * unit)
 }
 
 fn optional_text(value: &Value) -> Result<Option<String>, String> {
@@ -202,15 +247,9 @@ fn redis_url(value: &Value) -> Result<Option<RedisUrl>, String> {
 fn prefix(value: &Value) -> Result<String, String> {
     const MAX_BYTES: usize = 64;
     let known = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b':' | b'_' | b'.' | b'-');
-    optional_text(value)?
-        .filter(|text| text.len() <= MAX_BYTES && text.bytes().all(known))
-        .ok_or_else(|| "not 1 to 64 letters, digits and : _ . -. Write orosync, or crm:orosync".to_owned())
-}
-
-fn replicas(value: &Value) -> Result<u32, String> {
-    const MAX: u32 = 16;
-    let number = u32::try_from(count(value)?).ok().filter(|number| *number <= MAX);
-    number.ok_or_else(|| format!("out of bounds. Write 0 to {MAX}"))
+    optional_text(value)?.filter(|text| text.len() <= MAX_BYTES && text.bytes().all(known)).ok_or_else(|| {
+        format!("not 1 to {MAX_BYTES} letters, digits and : _ . -. Write orosync, or crm:orosync")
+    })
 }
 
 fn origins(value: &Value) -> Result<Vec<OriginPattern>, String> {
@@ -224,18 +263,6 @@ fn proxies(value: &Value) -> Result<TrustedProxies, String> {
     let texts = list(value, "addresses and networks such as 10.0.0.0/8")?;
     TrustedProxies::parse(texts.iter().map(String::as_str))
         .map_err(|(text, error)| in_list(value, text, &error))
-}
-
-fn anonymous(value: &Value) -> Result<Anonymous, String> {
-    word(value, &Anonymous::ALL, Anonymous::label)
-}
-
-fn send_together(value: &Value) -> Result<SendTogether, String> {
-    word(value, &SendTogether::ALL, SendTogether::label)
-}
-
-fn log_format(value: &Value) -> Result<LogFormat, String> {
-    word(value, &LogFormat::ALL, LogFormat::label)
 }
 
 fn log_level(value: &Value) -> Result<Targets, String> {
@@ -274,7 +301,7 @@ fn topic_rule(value: &Value) -> Result<TopicRule, String> {
     const KEYS: [&str; 4] = ["pattern", "subscribe", "publish", "history"];
     let rule = value.as_dict().ok_or("not a table. Write each rule below its own [[topics]]")?;
     if let Some(key) = rule.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(format!("\"{key}\" is not a key of a rule{}", did_you_mean(key, KEYS)));
+        return Err(format!("\"{key}\" is not a key of a rule{}", did_you_mean_or_all(key, &KEYS)));
     }
     let about = |key: &'static str| move |problem: String| format!("{key} = {problem}");
     let pattern = match rule.get("pattern") {
@@ -312,17 +339,20 @@ fn history(value: &Value) -> Result<HistoryOverride, String> {
         format!("history = {}: not a table. Write history = {{ events = 1000, seconds = 600 }}", shown(value))
     })?;
     if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(format!("\"{key}\" is not a key of history{}", did_you_mean(key, KEYS)));
+        return Err(format!("\"{key}\" is not a key of history{}", did_you_mean_or_all(key, &KEYS)));
     }
     Ok(HistoryOverride {
-        events: history_bound(table, "events", &COUNT)?,
-        age: history_bound(table, "seconds", &HISTORY_AGE)?,
+        events: history_bound(table, "events", |value| HISTORY_EVENTS.read(value))?,
+        age: history_bound(table, "seconds", |value| HISTORY_AGE.read(value))?,
     })
 }
 
-fn history_bound<T>(table: &Dict, key: &str, kind: &Kind<T>) -> Result<Option<T>, String> {
-    let read =
-        |value| kind.read(value).map_err(|problem| format!("history.{key} = {}: {problem}", shown(value)));
+fn history_bound<T>(
+    table: &Dict,
+    key: &str,
+    read: impl Fn(&Value) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    let read = |value| read(value).map_err(|problem| format!("history.{key} = {}: {problem}", shown(value)));
     table.get(key).map(read).transpose()
 }
 
@@ -344,12 +374,16 @@ fn subscribe(value: &Value) -> Result<Subscribe, String> {
 }
 
 /// Parses one of several words.
-fn word<T: Copy>(value: &Value, all: &[T], label: impl Fn(T) -> &'static str) -> Result<T, String> {
+fn word<T: Copy>(value: &Value, all: &[T], label: fn(T) -> &'static str) -> Result<T, String> {
     let text = value.as_str().unwrap_or_default();
     all.iter().copied().find(|candidate| label(*candidate) == text).ok_or_else(|| {
-        let words: Vec<&str> = all.iter().map(|candidate| label(*candidate)).collect();
+        let words = labels(all, label);
         format!("not one of {}{}", words.join(", "), did_you_mean(text, words))
     })
+}
+
+fn labels<T: Copy>(all: &[T], label: fn(T) -> &'static str) -> Vec<&'static str> {
+    all.iter().copied().map(label).collect()
 }
 
 /// A list of texts: a TOML array, a TOML array written as text, or a text with commas.
@@ -392,17 +426,6 @@ fn toml_list(text: &str) -> Option<Vec<Value>> {
 /// The error for one item of a list. It quotes the item unless the list has only this one.
 fn in_list(value: &Value, item: &str, problem: &dyn std::fmt::Display) -> String {
     if value.as_str() == Some(item) { problem.to_string() } else { format!("\"{item}\": {problem}") }
-}
-
-fn whole(number: &Num) -> Option<usize> {
-    number
-        .to_i128()
-        .or_else(|| number.to_u128()?.try_into().ok())
-        .and_then(|number| usize::try_from(number).ok())
-}
-
-fn decimal(number: &Num) -> Option<f64> {
-    number.to_f64().or_else(|| whole(number).and_then(|number| u32::try_from(number).ok()).map(f64::from))
 }
 
 /// A value in the notation of the configuration file, on one line.
@@ -448,56 +471,52 @@ mod tests {
         kind.read(&document["value"])
     }
 
+    /// Parses a number as it is written in a file.
+    fn number<T: Copy + PartialOrd>(number: Number<T>, literal: &str) -> Result<T, String> {
+        let document: Dict = Toml::from_str(&format!("value = {literal}")).unwrap();
+        (number.parse)(&document["value"])
+    }
+
     #[test]
-    fn sizes_have_units() {
-        for (written, bytes) in
-            [("65536", 65536), ("64K", 65536), ("64k", 65536), ("1M", 1 << 20), ("2G", 2 << 30)]
-        {
-            assert_eq!(text(&SIZE, written), Ok(bytes), "{written}");
+    fn numbers_are_toml_numbers_or_texts() {
+        for literal in ["1_000", "\"1_000\"", "\" 1000 \""] {
+            assert_eq!(number(COUNT, literal), Ok(1000), "{literal}");
+            assert_eq!(number(SMALL_COUNT, literal), Ok(1000), "{literal}");
         }
-        assert_eq!(toml(&SIZE, "65536"), Ok(65536));
-        for written in ["", "K", "64 kb", "-1", "1.5M", "64KB", "99999999999999999999G", "ü"] {
+        for literal in ["65536", "\"64K\""] {
+            assert_eq!(number(SIZE, literal), Ok(65536), "{literal}");
+        }
+        for (literal, milliseconds) in [("5", 5000), ("0.25", 250), ("\"250ms\"", 250)] {
+            assert_eq!(number(TIME, literal), Ok(Duration::from_millis(milliseconds)), "{literal}");
+        }
+    }
+
+    #[test]
+    fn the_error_for_an_invalid_number_says_what_to_write() {
+        for literal in ["-1", "1.0", "true", "[1]", "\"many\""] {
             assert_eq!(
-                text(&SIZE, written),
-                Err("not a size. Write 64K, 1M or a number of bytes".to_owned())
+                number(COUNT, literal).unwrap_err(),
+                NotationError::NotACount.to_string(),
+                "{literal}"
             );
+            assert_eq!(number(SIZE, literal).unwrap_err(), NotationError::NotASize.to_string(), "{literal}");
         }
-        assert!(toml(&SIZE, "-1").is_err());
-        assert!(toml(&SIZE, "1.5").is_err());
-    }
-
-    #[test]
-    fn times_are_seconds_or_have_units() {
-        for (written, milliseconds) in [
-            ("5", 5000),
-            ("0.5", 500),
-            ("30s", 30_000),
-            ("500ms", 500),
-            ("5m", 300_000),
-            ("1h", 3_600_000),
-            ("0", 0),
-        ] {
-            assert_eq!(text(&TIME, written), Ok(Duration::from_millis(milliseconds)), "{written}");
+        for literal in ["-1", "-0.5", "nan", "inf", "true", "\"soon\""] {
+            assert!(number(TIME, literal).is_err(), "{literal}");
         }
-        assert_eq!(toml(&TIME, "5"), Ok(Duration::from_secs(5)));
-        assert_eq!(toml(&TIME, "0.25"), Ok(Duration::from_millis(250)));
-        for written in ["", "s", "-1", "5 minutes", "nan", "inf", "1e3", "1d", "400000h"] {
-            assert!(text(&TIME, written).is_err(), "{written}");
-        }
-        for literal in ["-1", "-0.5", "nan", "inf", "true"] {
-            assert!(toml(&TIME, literal).is_err(), "{literal}");
+        let rate = SMALL_COUNT.within(Range::between(1, 1000));
+        for number in ["0", "1001", "4294967296"] {
+            assert_eq!(rate.read(&Value::from(number)).unwrap_err(), "out of bounds. Write 1 to 1000");
         }
     }
 
     #[test]
-    fn numbers_are_whole() {
-        assert_eq!(text(&COUNT, "1_000"), Ok(1000));
-        assert_eq!(toml(&COUNT, "1_000"), Ok(1000));
-        for written in ["", "-1", "1.0", "many", "1K"] {
-            assert!(text(&COUNT, written).is_err(), "{written}");
-        }
-        assert_eq!(text(&RATE, "0").unwrap_err(), "too low. Write a number from 1 to 4294967295");
-        assert_eq!(text(&RATE, "4294967296").unwrap_err(), "too high. Write a number from 1 to 4294967295");
+    fn the_documentation_lists_words_and_ranges() {
+        assert_eq!(ANONYMOUS.describe(), "`accept` or `refuse`");
+        assert_eq!(SEND_TOGETHER.describe(), "`auto`, `on` or `off`");
+        assert_eq!(FILE.describe(), "path");
+        assert_eq!(SIZE.within(Range::at_least(1 << 20).or(0)).describe(), "size (0, or 1M or more)");
+        assert_eq!(HISTORY_AGE.describe(), "seconds (0.001 or more)");
     }
 
     #[test]

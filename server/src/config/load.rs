@@ -11,10 +11,10 @@ use figment::providers::{Format, Toml};
 use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use orosync_protocol::similar::nearest;
 
 use super::keys::{self, Declaration, Key, VARIABLE_PREFIX};
 use super::kinds::shown;
-use super::near::nearest;
 
 /// The source of a value, in ascending order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,7 @@ impl Written {
 
     /// The value of a key.
     pub fn read<T>(&self, key: &Key<T>) -> Result<T, ConfigError> {
-        key.kind.read(&self.value(&key.declaration)).map_err(|problem| self.error(&key.declaration, &problem))
+        (key.read)(&self.value(&key.declaration)).map_err(|problem| self.error(&key.declaration, &problem))
     }
 
     /// The source of a key's value.

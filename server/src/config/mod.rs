@@ -8,13 +8,11 @@
 //! - `tls`: the certificate and its key
 //! - [`broker`]: the broker's settings: memory, or Redis and its connections
 //! - `redis_url`: the parser of `broker.url`
-//! - [`near`]: "did you mean" suggestions
 
 pub mod broker;
 pub mod keys;
 pub mod kinds;
 pub mod load;
-pub mod near;
 pub mod redis_url;
 pub mod settings;
 mod state_directory;

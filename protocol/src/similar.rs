@@ -4,25 +4,33 @@ use strsim::normalized_damerau_levenshtein;
 
 /// Minimum similarity of two names, from 0 to 1 (normalized Damerau-Levenshtein). `anonymos` and `anonymous` have 0.89,
 /// `limit.topics` and `limits.topics` 0.92, `port` and `bind` 0.
-const ALIKE: f64 = 0.6;
+const MIN_SIMILARITY: f64 = 0.6;
 
 /// The name of `known` that is most similar to `name`, if any is similar enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
-        .map(|candidate| (alike(name, candidate), candidate))
-        .filter(|(alike, _)| *alike >= ALIKE)
+        .map(|candidate| (similarity(name, candidate), candidate))
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
 }
 
-/// The suggestion that ends an error sentence, or an empty text if no known name is similar enough.
+/// The end of an error that lists the valid names: the most similar one, or an empty text if none is similar enough.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map_or_else(String::new, |candidate| format!(". Did you mean \"{candidate}\"?"))
 }
 
+/// The end of an error that does not list the valid names: the most similar one, or all if none is similar enough.
+pub fn did_you_mean_or_all(name: &str, known: &[&str]) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(candidate) => format!(". Did you mean \"{candidate}\"?"),
+        None => format!(". Valid names: {}", known.join(", ")),
+    }
+}
+
 /// The similarity of two names. A match without the table counts almost fully: `message_bytes` suggests `limits.message_bytes`.
-fn alike(name: &str, candidate: &str) -> f64 {
+fn similarity(name: &str, candidate: &str) -> f64 {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let whole = normalized_damerau_levenshtein(name, candidate);
     let ends = normalized_damerau_levenshtein(&last(name), &last(candidate));
@@ -53,7 +61,16 @@ mod tests {
         for written in ["port", "service_host", "port_8080_tcp_addr", ""] {
             assert_eq!(nearest(written, KNOWN), None, "{written}");
         }
-        assert_eq!(did_you_mean("port", KNOWN), "");
+    }
+
+    #[test]
+    fn an_error_suggests_a_similar_name_or_lists_all() {
         assert_eq!(did_you_mean("bnid", KNOWN), ". Did you mean \"bind\"?");
+        assert_eq!(did_you_mean("port", KNOWN), "");
+        assert_eq!(did_you_mean_or_all("exclud", &["exclude", "eligible"]), ". Did you mean \"exclude\"?");
+        assert_eq!(
+            did_you_mean_or_all("colour", &["exclude", "eligible"]),
+            ". Valid names: exclude, eligible"
+        );
     }
 }
