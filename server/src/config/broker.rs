@@ -3,14 +3,13 @@
 //! This module opens no connection and resolves no host name. It reads the files that the settings name together with the
 //! rest of the configuration, so a changed password takes effect on SIGHUP.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::keys;
+use super::files::read_file;
 use super::load::{ConfigError, Written, both};
 use super::redis_url::RedisUrl;
-use super::settings::read_file;
-use super::tls;
+pub use super::redis_url::{Password, RedisAddress, RedisServers};
+use super::{keys, tls};
 
 /// The broker, which carries published messages to all nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,41 +58,6 @@ pub struct RedisTls {
     pub root_certificates: Option<Vec<u8>>,
 }
 
-/// The Redis servers and their topology.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RedisServers {
-    /// A single server, with its database number.
-    Single(RedisAddress, i64),
-    /// A primary that Sentinels monitor.
-    Sentinel {
-        /// Hosts and ports of the Sentinels; at least one.
-        sentinels: Vec<(String, u16)>,
-        /// The name under which they monitor it.
-        master: String,
-        /// The primary's database number.
-        db: i64,
-    },
-    /// A Redis Cluster.
-    Cluster {
-        /// Hosts and ports of some of its nodes; at least one.
-        seeds: Vec<(String, u16)>,
-    },
-}
-
-/// The address of a single server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RedisAddress {
-    /// A host name or an IP address without brackets, and a port.
-    Tcp {
-        /// Resolved for each connection.
-        host: String,
-        /// Never 0.
-        port: u16,
-    },
-    /// The path of a unix socket.
-    Unix(PathBuf),
-}
-
 /// Passwords for connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passwords {
@@ -101,27 +65,6 @@ pub struct Passwords {
     pub redis: Option<Password>,
     /// For their Sentinels.
     pub sentinel: Option<Password>,
-}
-
-/// A password whose `Debug` output is masked.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The password itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(not shown)")
-    }
 }
 
 /// Reads the keys of `[broker]`. Without a URL the other keys are ignored.

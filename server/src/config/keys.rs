@@ -12,7 +12,8 @@ use tracing_subscriber::filter::Targets;
 
 use super::kinds;
 use super::redis_url::{self, RedisUrl};
-use super::settings::{AdminBind, Anonymous, SendTogether};
+use super::topics;
+use super::values::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::bind::Bind;
 use crate::log::LogFormat;
@@ -191,9 +192,9 @@ keys! {
     PING_TIMEOUT: Duration = kinds::TIME.within(Range::at_least(MILLISECOND)), "limits.ping_timeout_seconds", "15",
         "Time limit for the answer to a ping. A session that does not answer is closed.";
 
-    HISTORY_EVENTS: usize = kinds::HISTORY_EVENTS, "history.events", "1000",
+    HISTORY_EVENTS: usize = topics::HISTORY_EVENTS, "history.events", "1000",
         "Number of the latest events kept per topic, from which a page that was disconnected gets what it missed. 0: none, except for topics whose rule says otherwise.";
-    HISTORY_SECONDS: Duration = kinds::HISTORY_AGE, "history.seconds", "600",
+    HISTORY_SECONDS: Duration = topics::HISTORY_AGE, "history.seconds", "600",
         "How long the events of a topic are kept.";
     HISTORY_BYTES: usize = kinds::SIZE.within(Range::at_least(MIB).or(0)), "history.bytes", "'64M'",
         "Memory for the kept events of all topics. When it is full, the oldest event is dropped first. One topic uses at most a quarter. 0: no topic has a history.";
@@ -203,7 +204,7 @@ keys! {
     LOG_LEVEL: Targets = kinds::LOG_LEVEL, "log.level", "'info'",
         "Minimum level of log lines: `error`, `warn`, `info`, `debug` or `trace`. Modules can have levels of their own: `info,orosync_server::session=debug`.";
 
-    TOPICS: Vec<TopicRule> = kinds::TOPICS, "topics", "[]",
+    TOPICS: Vec<TopicRule> = topics::TOPICS, "topics", "[]",
         "Rules per topic pattern: who may subscribe, who may publish, and how much history is kept. The first match decides. The built-in rules for OroPlatform's topics come after these.";
 }
 

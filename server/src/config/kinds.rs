@@ -7,21 +7,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use figment::providers::{Format, Toml};
-use figment::value::{Dict, Num, Value};
+use figment::value::{Num, Value};
+use orosync_protocol::OriginPattern;
 use orosync_protocol::notation::{self, NotationError, Range};
-use orosync_protocol::similar::{did_you_mean, did_you_mean_or_all};
-use orosync_protocol::ticket::RoleNames;
-use orosync_protocol::{OriginPattern, TopicPattern};
+use orosync_protocol::similar::did_you_mean;
 use tracing_subscriber::filter::Targets;
 
+use super::literal::toml_list;
 use super::redis_url::RedisUrl;
-use super::settings::{AdminBind, Anonymous, SendTogether};
+use super::values::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::address::parse_tcp;
 use crate::listen::bind::Bind;
 use crate::log::LogFormat;
-use crate::policy::{HistoryOverride, Publish, ROLE_PREFIX, Subscribe, TopicRule};
 
 /// A type of values that are parsed into `T`.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +36,7 @@ enum Label {
 }
 
 impl<T> Kind<T> {
-    const fn new(name: &'static str, parse: fn(&Value) -> Result<T, String>) -> Self {
+    pub(super) const fn new(name: &'static str, parse: fn(&Value) -> Result<T, String>) -> Self {
         Self { label: Label::Name(name), parse }
     }
 
@@ -151,13 +149,6 @@ pub const LOG_FORMAT: Kind<LogFormat> = Kind::words(
 );
 /// The minimum level of log lines, overall and per module.
 pub const LOG_LEVEL: Kind<Targets> = Kind::new("level", log_level);
-/// The number of a topic's events that are kept. 0: none.
-pub const HISTORY_EVENTS: Bounded<usize> = COUNT.within(Range::at_least(0));
-/// How long a topic's events are kept. Never 0: to keep no events, set their number to 0.
-pub const HISTORY_AGE: Bounded<Duration> = TIME.within(Range::at_least(Duration::from_millis(1)));
-/// Rules for topics, in order.
-pub const TOPICS: Kind<Vec<TopicRule>> = Kind::new("list of tables", topics);
-
 fn count(value: &Value) -> Result<usize, String> {
     let number = whole(value, notation::count, NotationError::NotACount)?;
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
@@ -278,103 +269,8 @@ fn log_level(value: &Value) -> Result<Targets, String> {
     text.parse().map_err(|_| PROBLEM.to_owned())
 }
 
-fn topics(value: &Value) -> Result<Vec<TopicRule>, String> {
-    let from_text;
-    let rules = match value {
-        Value::Array(_, rules) => rules,
-        Value::String(_, text) if text.trim().is_empty() => return Ok(vec![]),
-        Value::String(_, text) => {
-            from_text = toml_list(text)
-                .ok_or("not a list of tables. Write [{pattern = \"..\", subscribe = \"user\"}]")?;
-            &from_text
-        }
-        _ => return Err("not a list of tables. Write each rule below its own [[topics]]".to_owned()),
-    };
-    rules
-        .iter()
-        .enumerate()
-        .map(|(index, rule)| topic_rule(rule).map_err(|problem| format!("rule {}: {problem}", index + 1)))
-        .collect()
-}
-
-fn topic_rule(value: &Value) -> Result<TopicRule, String> {
-    const KEYS: [&str; 4] = ["pattern", "subscribe", "publish", "history"];
-    let rule = value.as_dict().ok_or("not a table. Write each rule below its own [[topics]]")?;
-    if let Some(key) = rule.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(format!("\"{key}\" is not a key of a rule{}", did_you_mean_or_all(key, &KEYS)));
-    }
-    let about = |key: &'static str| move |problem: String| format!("{key} = {problem}");
-    let pattern = match rule.get("pattern") {
-        Some(Value::String(_, text)) => TopicPattern::parse(text).map_err(|error| error.to_string())?,
-        Some(other) => {
-            return Err(about("pattern")(format!("{}: not a text. Write it in quotes", shown(other))));
-        }
-        None => {
-            return Err("has no pattern. Name its topics, for example acme/orders/{id:int}".to_owned());
-        }
-    };
-    let subscribe = match rule.get("subscribe") {
-        Some(value) => {
-            subscribe(value).map_err(|problem| about("subscribe")(format!("{}: {problem}", shown(value))))?
-        }
-        None => {
-            return Err(format!(
-                "\"{pattern}\" does not say who may subscribe. Write subscribe = \"user\", for example"
-            ));
-        }
-    };
-    let publish = match rule.get("publish") {
-        Some(value) => word(value, &Publish::ALL, Publish::label)
-            .map_err(|problem| about("publish")(format!("{}: {problem}", shown(value))))?,
-        None => Publish::Publisher,
-    };
-    let history = rule.get("history").map_or_else(|| Ok(HistoryOverride::default()), history)?;
-    let rule = TopicRule::new(pattern, subscribe, publish);
-    rule.map(|rule| rule.with_history(history)).map_err(|error| format!("subscribe = \"owner\": {error}"))
-}
-
-fn history(value: &Value) -> Result<HistoryOverride, String> {
-    const KEYS: [&str; 2] = ["events", "seconds"];
-    let table = value.as_dict().ok_or_else(|| {
-        format!("history = {}: not a table. Write history = {{ events = 1000, seconds = 600 }}", shown(value))
-    })?;
-    if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(format!("\"{key}\" is not a key of history{}", did_you_mean_or_all(key, &KEYS)));
-    }
-    Ok(HistoryOverride {
-        events: history_bound(table, "events", |value| HISTORY_EVENTS.read(value))?,
-        age: history_bound(table, "seconds", |value| HISTORY_AGE.read(value))?,
-    })
-}
-
-fn history_bound<T>(
-    table: &Dict,
-    key: &str,
-    read: impl Fn(&Value) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    let read = |value| read(value).map_err(|problem| format!("history.{key} = {}: {problem}", shown(value)));
-    table.get(key).map(read).transpose()
-}
-
-fn subscribe(value: &Value) -> Result<Subscribe, String> {
-    let text = value.as_str().unwrap_or_default();
-    if let Some(names) = text.strip_prefix(ROLE_PREFIX) {
-        return RoleNames::parse(names).map(Subscribe::Role).map_err(|error| error.to_string());
-    }
-    if let Some(word) = Subscribe::WORDS.into_iter().find(|candidate| candidate.label() == text) {
-        return Ok(word);
-    }
-    let words = Subscribe::WORDS.map(|word| word.label());
-    let meant = if text.starts_with("ROLE_") {
-        format!(". Did you mean \"{ROLE_PREFIX}{text}\"?")
-    } else {
-        did_you_mean(text, words.iter().map(AsRef::as_ref).collect::<Vec<_>>())
-    };
-    Err(format!("not one of {}, {ROLE_PREFIX}NAME{meant}", words.join(", ")))
-}
-
 /// Parses one of several words.
-fn word<T: Copy>(value: &Value, all: &[T], label: fn(T) -> &'static str) -> Result<T, String> {
+pub(super) fn word<T: Copy>(value: &Value, all: &[T], label: fn(T) -> &'static str) -> Result<T, String> {
     let text = value.as_str().unwrap_or_default();
     all.iter().copied().find(|candidate| label(*candidate) == text).ok_or_else(|| {
         let words = labels(all, label);
@@ -417,48 +313,16 @@ fn list(value: &Value, of: &str) -> Result<Vec<String>, String> {
         .collect()
 }
 
-/// Parses a TOML array from a text.
-fn toml_list(text: &str) -> Option<Vec<Value>> {
-    let document: Dict = Toml::from_str(&format!("list = {text}")).ok()?;
-    document.get("list").and_then(Value::as_array).map(<[Value]>::to_vec)
-}
-
 /// The error for one item of a list. It quotes the item unless the list has only this one.
 fn in_list(value: &Value, item: &str, problem: &dyn std::fmt::Display) -> String {
     if value.as_str() == Some(item) { problem.to_string() } else { format!("\"{item}\": {problem}") }
 }
 
-/// A value in the notation of the configuration file, on one line.
-pub fn shown(value: &Value) -> String {
-    match value {
-        // A JSON string is a valid TOML string except for one control character, which JSON does not escape.
-        Value::String(_, text) => {
-            serde_json::Value::from(text.as_str()).to_string().replace('\u{7f}', "\\u007f")
-        }
-        Value::Char(_, character) => shown(&Value::from(character.to_string())),
-        Value::Bool(_, flag) => flag.to_string(),
-        Value::Num(_, number) => match (number.to_i128(), number.to_u128(), number.to_f64()) {
-            (Some(number), _, _) => number.to_string(),
-            (_, Some(number), _) => number.to_string(),
-            (_, _, Some(number)) => format!("{number:?}"),
-            (None, None, None) => "nan".to_owned(),
-        },
-        Value::Empty(..) => "\"\"".to_owned(),
-        Value::Array(_, items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
-        Value::Dict(_, table) => {
-            let pairs = table.iter().map(|(key, value)| format!("{} = {}", shown_key(key), shown(value)));
-            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-fn shown_key(key: &str) -> String {
-    let bare = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-    if !key.is_empty() && key.bytes().all(bare) { key.to_owned() } else { shown(&Value::from(key)) }
-}
-
 #[cfg(test)]
 mod tests {
+    use figment::providers::{Format, Toml};
+    use figment::value::Dict;
+
     use super::*;
 
     fn text<T>(kind: &Kind<T>, text: &str) -> Result<T, String> {
@@ -516,7 +380,8 @@ mod tests {
         assert_eq!(SEND_TOGETHER.describe(), "`auto`, `on` or `off`");
         assert_eq!(FILE.describe(), "path");
         assert_eq!(SIZE.within(Range::at_least(1 << 20).or(0)).describe(), "size (0, or 1M or more)");
-        assert_eq!(HISTORY_AGE.describe(), "seconds (0.001 or more)");
+        let age = TIME.within(Range::at_least(Duration::from_millis(1)));
+        assert_eq!(age.describe(), "seconds (0.001 or more)");
     }
 
     #[test]
@@ -564,117 +429,6 @@ mod tests {
         }
         for written in ["", "verbose", "info,tokio", "info,x=loud"] {
             assert!(text(&LOG_LEVEL, written).is_err(), "{written}");
-        }
-    }
-
-    #[test]
-    fn rules_are_read_from_a_file_and_from_a_text() {
-        let literal = "[{pattern = \"acme/{uid:int}\", subscribe = \"owner\"}, {pattern = \"acme/chat\", subscribe = \"user\", publish = \"user\"}]";
-        for rules in [toml(&TOPICS, literal).unwrap(), text(&TOPICS, literal).unwrap()] {
-            assert_eq!(rules.len(), 2);
-            assert_eq!(*rules[0].subscribe(), Subscribe::Owner);
-            assert_eq!(rules[0].publish(), Publish::Publisher);
-            assert_eq!(rules[1].pattern().as_str(), "acme/chat");
-            assert_eq!(rules[1].publish(), Publish::User);
-        }
-        assert_eq!(text(&TOPICS, ""), Ok(vec![]));
-    }
-
-    #[test]
-    fn a_rule_may_set_each_bound_of_its_history() {
-        let hour = Some(Duration::from_hours(1));
-        for (written, events, age) in [
-            ("", None, None),
-            (", history = {}", None, None),
-            (", history = { events = 20_000, seconds = 3600 }", Some(20_000), hour),
-            (", history = { events = \"20000\", seconds = \"1h\" }", Some(20_000), hour),
-            (", history = { seconds = 0.001 }", None, Some(Duration::from_millis(1))),
-            (", history = { events = 0 }", Some(0), None),
-        ] {
-            let literal = format!("[{{pattern = \"acme/chat\", subscribe = \"user\"{written}}}]");
-            for rules in [toml(&TOPICS, &literal).unwrap(), text(&TOPICS, &literal).unwrap()] {
-                assert_eq!(rules[0].history(), HistoryOverride { events, age }, "{literal}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_error_for_an_invalid_rule_names_its_position() {
-        let chat = "{pattern = \"acme/chat\", subscribe = \"user\"}";
-        for (rule, problem) in [
-            ("{subscribe = \"user\"}", "has no pattern. Name its"),
-            ("{pattern = \"acme/{x\", subscribe = \"user\"}", "\"acme/{x\": a brace is not closed"),
-            ("{pattern = 5, subscribe = \"user\"}", "pattern = 5: not a text"),
-            ("{pattern = \"acme/x\"}", "\"acme/x\" does not say who may subscribe"),
-            (
-                "{pattern = \"acme/x\", subscribe = \"users\"}",
-                "subscribe = \"users\": not one of anyone, customer, user, owner, granted, nobody, role:NAME. Did you mean \"user\"?",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"ROLE_SALES\"}",
-                "subscribe = \"ROLE_SALES\": not one of anyone, customer, user, owner, granted, nobody, role:NAME. Did you mean \"role:ROLE_SALES\"?",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"role:\"}",
-                "subscribe = \"role:\": \"\" is not a valid role name. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"role:ROLE_SALES ROLE_USER\"}",
-                "subscribe = \"role:ROLE_SALES ROLE_USER\": \"ROLE_SALES ROLE_USER\" is not a valid role name",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"owner\"}",
-                "subscribe = \"owner\": \"acme/x\" does not name the owner",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"user\", publish = 1}",
-                "publish = 1: not one of publisher, user, nobody",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"user\", publsh = \"user\"}",
-                "\"publsh\" is not a key of a rule. Did you mean \"publish\"?",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"user\", history = 5}",
-                "history = 5: not a table. Write history = { events = 1000, seconds = 600 }",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"user\", history = {event = 5}}",
-                "\"event\" is not a key of history. Did you mean \"events\"?",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"user\", history = {bytes = 5}}",
-                "\"bytes\" is not a key of history",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"user\", history = {events = -1}}",
-                "history.events = -1: not a whole number. Write digits, for example 1000",
-            ),
-            (
-                "{pattern = \"acme/x\", subscribe = \"user\", history = {seconds = 0}}",
-                "history.seconds = 0: out of bounds. Write 0.001 or more",
-            ),
-            ("\"acme/x\"", "not a table"),
-        ] {
-            let error = toml(&TOPICS, &format!("[{chat}, {rule}]")).unwrap_err();
-            assert!(error.starts_with(&format!("rule 2: {problem}")), "{error}");
-        }
-        assert!(text(&TOPICS, "acme/x").unwrap_err().starts_with("not a list of tables"));
-    }
-
-    #[test]
-    fn a_value_is_shown_in_the_notation_of_the_file() {
-        for literal in [
-            "\"a \\\"b\\\" \\n\"",
-            "5",
-            "0.5",
-            "true",
-            "[\"a\", \"b\"]",
-            "{ a = 1, \"b c\" = \"x\" }",
-            "[{ a = [] }]",
-        ] {
-            let document: Dict = Toml::from_str(&format!("value = {literal}")).unwrap();
-            assert_eq!(shown(&document["value"]), literal);
         }
     }
 }

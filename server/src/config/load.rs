@@ -14,7 +14,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use orosync_protocol::similar::nearest;
 
 use super::keys::{self, Declaration, Key, VARIABLE_PREFIX};
-use super::kinds::shown;
+use super::literal::shown;
 
 /// The source of a value, in ascending order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,14 +10,13 @@
 //! `rediss` instead of `redis` selects TLS. Bounds: [`MAX_SERVERS`] hosts of [`MAX_HOST_BYTES`] each. Errors quote no part of
 //! the URL, because any part that cannot be parsed may be a misplaced password.
 
+use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use figment::value::Value;
 use percent_encoding::percent_decode_str;
-
-use super::broker::{Password, RedisAddress, RedisServers};
 
 const MAX_SERVERS: usize = 64;
 
@@ -51,6 +50,62 @@ const NO_MASTER: &str = "the primary's name is missing, or has characters other 
 const NO_DB: &str = "the database is not a number. Write one from 0, for example redis://host:6379/0";
 const NO_QUERY: &str = "only ?db=0 may follow, or another number, and only for redis+unix: and redis+sentinel:. Users and \
      passwords belong before the host, or in broker.username and broker.password_file";
+
+/// The Redis servers and their topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisServers {
+    /// A single server, with its database number.
+    Single(RedisAddress, i64),
+    /// A primary that Sentinels monitor.
+    Sentinel {
+        /// Hosts and ports of the Sentinels; at least one.
+        sentinels: Vec<(String, u16)>,
+        /// The name under which they monitor it.
+        master: String,
+        /// The primary's database number.
+        db: i64,
+    },
+    /// A Redis Cluster.
+    Cluster {
+        /// Hosts and ports of some of its nodes; at least one.
+        seeds: Vec<(String, u16)>,
+    },
+}
+
+/// The address of a single server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisAddress {
+    /// A host name or an IP address without brackets, and a port.
+    Tcp {
+        /// Resolved for each connection.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// A password whose `Debug` output is masked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The password itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(not shown)")
+    }
+}
 
 /// The parsed URL.
 #[derive(Clone, Debug, PartialEq, Eq)]

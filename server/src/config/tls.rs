@@ -7,9 +7,9 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::files::read_file;
 use super::keys;
 use super::load::{ConfigError, Written, both};
-use super::settings::read_file;
 
 /// The only protocol offered by ALPN (RFC 7301). TLS refuses a client that offers only others, such as HTTP/2.
 const APPLICATION_PROTOCOL: &[u8] = b"http/1.1";
