@@ -13,8 +13,8 @@ use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi::zend_ini_entry;
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs};
-use orosync_link::{Bounds, Endpoints, Options};
-use orosync_protocol::notation;
+use orosync_link::{Bounds, EndpointError, Endpoints, Options};
+use orosync_protocol::notation::{self, NotationError, Range};
 use orosync_protocol::similar::did_you_mean_or_all;
 use orosync_protocol::ticket::{Signer, secret_file};
 
@@ -25,53 +25,74 @@ use crate::{exceptions, zend};
 const SECRET_VARIABLE: &str = "OROSYNC_AUTH__SECRET";
 const SECRET_FILE_VARIABLE: &str = "OROSYNC_AUTH__SECRET_FILE";
 
-/// Maximum of the timeouts, in seconds.
-const LONGEST: f64 = 60.0;
+const MAX_TIMEOUT: Duration = Duration::from_mins(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A setting. php.ini names have the prefix `orosync.`, the options of `Orosync\Publisher` do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-enum Key {
-    Endpoint,
-    CaFile,
-    Secret,
-    SecretFile,
-    QueueMessages,
-    QueueBytes,
-    ConnectTimeout,
-    ShutdownTimeout,
+const MAX_MESSAGES: u64 = Bounds::MAX_MESSAGES as u64;
+
+/// A setting whose value is parsed into `T`.
+struct Setting<T: 'static> {
+    declaration: Declaration,
+    parse: fn(&str) -> Result<T, InvalidValue>,
 }
 
-const KEYS: usize = 8;
+/// Name and default of a setting.
+#[derive(Clone, Copy)]
+struct Declaration {
+    /// The name in php.ini. Without its prefix `orosync.` it is the name of an option of `Orosync\Publisher`.
+    ini_name: &'static CStr,
+    default: &'static CStr,
+    /// Whether `phpinfo()` masks the value.
+    is_masked: bool,
+}
 
-impl Key {
-    const ALL: [Self; KEYS] = [
-        Self::Endpoint,
-        Self::CaFile,
-        Self::Secret,
-        Self::SecretFile,
-        Self::QueueMessages,
-        Self::QueueBytes,
-        Self::ConnectTimeout,
-        Self::ShutdownTimeout,
-    ];
+macro_rules! settings {
+    ($($constant:ident: $type:ty = $setting:expr;)*) => {
+        $(const $constant: Setting<$type> = $setting;)*
 
-    /// Its name and default in php.ini.
-    const fn ini(self) -> (&'static CStr, &'static CStr) {
-        match self {
-            Self::Endpoint => (c"orosync.endpoint", c"ws://127.0.0.1:8080/"),
-            Self::CaFile => (c"orosync.ca_file", c""),
-            Self::Secret => (c"orosync.secret", c""),
-            Self::SecretFile => (c"orosync.secret_file", c""),
-            Self::QueueMessages => (c"orosync.queue_messages", c"10000"),
-            Self::QueueBytes => (c"orosync.queue_bytes", c"16M"),
-            Self::ConnectTimeout => (c"orosync.connect_timeout", c"2.0"),
-            Self::ShutdownTimeout => (c"orosync.shutdown_timeout", c"1.0"),
-        }
+        const ALL: &[Declaration] = &[$($constant.declaration),*];
+
+        static DEFINITIONS: IniEntryDefs<{ ALL.len() + 1 }> =
+            IniEntryDefs::new([$($constant.declaration.definition(),)* IniEntryDef::end()]);
+    };
+}
+
+settings! {
+    ENDPOINT: Endpoints = Setting::new(c"orosync.endpoint", c"ws://127.0.0.1:8080/", |text| Ok(text.parse()?));
+    CA_FILE: Option<PathBuf> = Setting::new(c"orosync.ca_file", c"", |text| Ok(not_empty(text)));
+    SECRET: Option<String> = Setting::new(c"orosync.secret", c"", |text| Ok(not_empty(text))).masked();
+    SECRET_FILE: Option<PathBuf> = Setting::new(c"orosync.secret_file", c"", |text| Ok(not_empty(text)));
+    QUEUE_MESSAGES: u64 = Setting::new(c"orosync.queue_messages", c"10000", |text| {
+        Ok(Range::between(1, MAX_MESSAGES).check(notation::count(text)?, |count| count.to_string())?)
+    });
+    QUEUE_BYTES: u64 = Setting::new(c"orosync.queue_bytes", c"16M", |text| {
+        Ok(Range::at_least(Bounds::MIN_BYTES).check(notation::size(text)?, notation::write_size)?)
+    });
+    CONNECT_TIMEOUT: Duration = Setting::new(c"orosync.connect_timeout", c"2.0", |text| {
+        Ok(Range::between(MILLISECOND, MAX_TIMEOUT).check(notation::time(text)?, notation::write_time)?)
+    });
+    SHUTDOWN_TIMEOUT: Duration = Setting::new(c"orosync.shutdown_timeout", c"1.0", |text| {
+        Ok(Range::between(Duration::ZERO, MAX_TIMEOUT).check(notation::time(text)?, notation::write_time)?)
+    });
+}
+
+impl<T> Setting<T> {
+    const fn new(
+        ini_name: &'static CStr,
+        default: &'static CStr,
+        parse: fn(&str) -> Result<T, InvalidValue>,
+    ) -> Self {
+        Self { declaration: Declaration { ini_name, default, is_masked: false }, parse }
     }
 
+    const fn masked(self) -> Self {
+        Self { declaration: Declaration { is_masked: true, ..self.declaration }, ..self }
+    }
+}
+
+impl Declaration {
     fn ini_name(self) -> &'static str {
-        self.ini().0.to_str().unwrap_or_default()
+        self.ini_name.to_str().unwrap_or_default()
     }
 
     fn option_name(self) -> &'static str {
@@ -79,26 +100,37 @@ impl Key {
     }
 
     const fn definition(self) -> IniEntryDef {
-        let (name, default) = self.ini();
-        let mut definition = IniEntryDef::new(name, default, IniEntryPermission::System);
-        if let Self::Secret = self {
+        let mut definition = IniEntryDef::new(self.ini_name, self.default, IniEntryPermission::System);
+        if self.is_masked {
             definition.displayer = Some(show_secret);
         }
         definition
     }
 }
 
-static DEFINITIONS: IniEntryDefs<{ KEYS + 1 }> = IniEntryDefs::new([
-    Key::Endpoint.definition(),
-    Key::CaFile.definition(),
-    Key::Secret.definition(),
-    Key::SecretFile.definition(),
-    Key::QueueMessages.definition(),
-    Key::QueueBytes.definition(),
-    Key::ConnectTimeout.definition(),
-    Key::ShutdownTimeout.definition(),
-    IniEntryDef::end(),
-]);
+fn not_empty<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
+    Some(text).filter(|text| !text.is_empty()).map(T::from)
+}
+
+/// Why a value is not accepted.
+enum InvalidValue {
+    /// The text contains the invalid endpoint, without a password in it.
+    Endpoint(EndpointError),
+    /// The text follows the value.
+    Number(NotationError),
+}
+
+impl From<EndpointError> for InvalidValue {
+    fn from(error: EndpointError) -> Self {
+        Self::Endpoint(error)
+    }
+}
+
+impl From<NotationError> for InvalidValue {
+    fn from(error: NotationError) -> Self {
+        Self::Number(error)
+    }
+}
 
 /// Registers the settings with PHP. Only while the module starts.
 pub(crate) fn register(module_number: i32) {
@@ -143,7 +175,7 @@ impl Settings {
         let text = endpoint.convert("endpoint")?;
         let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
         let mut written = Written::from_ini();
-        written.set(Key::Endpoint, "the endpoint", text);
+        written.set(ENDPOINT.declaration, "the endpoint", text);
         written
             .set_options(options)
             .and_then(|()| written.check())
@@ -157,7 +189,7 @@ impl Settings {
                 return Err(format!(
                     "no secret is set. Create one (openssl rand -hex 32 > /etc/orosync/secret) and name its file in \
                      {} in php.ini, or in the environment variable {SECRET_FILE_VARIABLE}. The server needs the same secret",
-                    Key::SecretFile.ini_name()
+                    SECRET_FILE.declaration.ini_name()
                 ));
             }
             Secret::Text { written_in, text } => (written_in.clone(), text.clone().into_bytes()),
@@ -192,7 +224,7 @@ impl Settings {
             Secret::None => "none".to_owned(),
             Secret::Text { written_in, .. } if *written_in == environment(SECRET_VARIABLE) => format!(
                 "set by {written_in}, which phpinfo() shows: use {SECRET_FILE_VARIABLE} or {} instead",
-                Key::SecretFile.ini_name()
+                SECRET_FILE.declaration.ini_name()
             ),
             Secret::Text { written_in, .. } => format!("set by {written_in}"),
             Secret::File { written_in, path } => format!("in {}, set by {written_in}", path.display()),
@@ -201,37 +233,38 @@ impl Settings {
 }
 
 /// The settings as written, each with the name of its source.
-struct Written([Value; KEYS]);
+struct Written(Vec<Value>);
 
 struct Value {
+    setting: Declaration,
     written_in: String,
     text: String,
 }
 
 impl Written {
     fn from_ini() -> Self {
-        Self(
-            Key::ALL.map(|key| Value {
-                written_in: key.ini_name().to_owned(),
-                text: zend::ini_string(key.ini().0),
-            }),
-        )
+        let values = ALL.iter().map(|setting| Value {
+            setting: *setting,
+            written_in: setting.ini_name().to_owned(),
+            text: zend::ini_string(setting.ini_name),
+        });
+        Self(values.collect())
     }
 
-    fn set(&mut self, key: Key, written_in: &str, text: String) {
-        if let Some(value) = self.0.get_mut(key as usize) {
-            *value = Value { written_in: written_in.to_owned(), text };
+    fn set(&mut self, setting: Declaration, written_in: &str, text: String) {
+        if let Some(value) = self.0.iter_mut().find(|value| value.setting.ini_name == setting.ini_name) {
+            *value = Value { setting, written_in: written_in.to_owned(), text };
         }
     }
 
     fn set_options(&mut self, options: Table<'_>) -> Result<(), String> {
-        let known: Vec<&str> =
-            Key::ALL.iter().filter(|key| **key != Key::Endpoint).map(|key| key.option_name()).collect();
-        let mut secret_is_ours = false;
+        let is_option = |setting: &&Declaration| setting.ini_name != ENDPOINT.declaration.ini_name;
+        let mut has_secret = false;
         for (name, value) in options.iter() {
             let name = key_text(&name);
-            let key = Key::ALL.into_iter().find(|key| *key != Key::Endpoint && key.option_name() == name);
-            let Some(key) = key else {
+            let known = || ALL.iter().filter(is_option);
+            let Some(setting) = known().find(|setting| setting.option_name() == name) else {
+                let known: Vec<&str> = known().map(|setting| setting.option_name()).collect();
                 return Err(format!(
                     "the option \"{name}\" is unknown{}",
                     did_you_mean_or_all(&name, &known)
@@ -247,82 +280,58 @@ impl Written {
                 .ok_or_else(|| {
                     format!("the option \"{name}\" must be a string or a number, {} given", type_name(value))
                 })?;
-            if matches!(key, Key::Secret | Key::SecretFile) && !secret_is_ours {
+            let secrets = [SECRET.declaration, SECRET_FILE.declaration];
+            if secrets.iter().any(|secret| secret.ini_name == setting.ini_name) && !has_secret {
                 // A secret from php.ini would conflict with the one given here.
-                secret_is_ours = true;
-                self.set(Key::Secret, "", String::new());
-                self.set(Key::SecretFile, "", String::new());
+                has_secret = true;
+                for secret in secrets {
+                    self.set(secret, "", String::new());
+                }
             }
-            self.set(key, &format!("the option \"{name}\""), text);
+            self.set(*setting, &format!("the option \"{name}\""), text);
         }
         Ok(())
     }
 
-    fn value(&self, key: Key) -> &Value {
-        &self.0[key as usize]
+    fn value<T>(&self, setting: &Setting<T>) -> &Value {
+        let name = setting.declaration.ini_name;
+        self.0.iter().find(|value| value.setting.ini_name == name).expect("each setting has a value")
+    }
+
+    fn read<T>(&self, setting: &Setting<T>) -> Result<T, String> {
+        let Value { written_in, text, .. } = self.value(setting);
+        (setting.parse)(text).map_err(|error| match error {
+            InvalidValue::Endpoint(error) => format!("{written_in}: {error}"),
+            InvalidValue::Number(error) => format!("{written_in} = \"{text}\": {error}"),
+        })
     }
 
     fn check(&self) -> Result<Settings, String> {
-        let endpoints = self.value(Key::Endpoint);
         Ok(Settings {
-            endpoints: endpoints
-                .text
-                .parse()
-                .map_err(|error| format!("{}: {error}", endpoints.written_in))?,
-            ca_file: Some(&self.value(Key::CaFile).text).filter(|file| !file.is_empty()).map(PathBuf::from),
+            endpoints: self.read(&ENDPOINT)?,
+            ca_file: self.read(&CA_FILE)?,
             secret: self.secret()?,
             bounds: self.bounds()?,
-            connect_timeout: self.value(Key::ConnectTimeout).seconds(0.001)?,
-            shutdown_timeout: self.value(Key::ShutdownTimeout).seconds(0.0)?,
+            connect_timeout: self.read(&CONNECT_TIMEOUT)?,
+            shutdown_timeout: self.read(&SHUTDOWN_TIMEOUT)?,
         })
     }
 
     fn secret(&self) -> Result<Secret, String> {
-        let (text, file) = (self.value(Key::Secret), self.value(Key::SecretFile));
-        match (text.text.is_empty(), file.text.is_empty()) {
-            (false, false) => {
-                Err(format!("{} and {} are both set. Keep one of the two", text.written_in, file.written_in))
-            }
-            (false, true) => {
-                Ok(Secret::Text { written_in: text.written_in.clone(), text: text.text.clone() })
-            }
-            (true, false) => {
-                Ok(Secret::File { written_in: file.written_in.clone(), path: PathBuf::from(&file.text) })
-            }
-            (true, true) => Ok(secret_of_environment()),
+        let written_in = |value: &Value| value.written_in.clone();
+        let (in_text, in_file) = (written_in(self.value(&SECRET)), written_in(self.value(&SECRET_FILE)));
+        match (self.read(&SECRET)?, self.read(&SECRET_FILE)?) {
+            (Some(_), Some(_)) => Err(format!("{in_text} and {in_file} are both set. Keep one of the two")),
+            (Some(text), None) => Ok(Secret::Text { written_in: in_text, text }),
+            (None, Some(path)) => Ok(Secret::File { written_in: in_file, path }),
+            (None, None) => Ok(secret_of_environment()),
         }
     }
 
     fn bounds(&self) -> Result<Bounds, String> {
-        let (messages, bytes) = (self.value(Key::QueueMessages), self.value(Key::QueueBytes));
-        let count = messages
-            .text
-            .trim()
-            .parse()
-            .ok()
-            .filter(|count| (1..=Bounds::MAX_MESSAGES).contains(count))
-            .ok_or_else(|| messages.problem(&format!("not a number from 1 to {}", Bounds::MAX_MESSAGES)))?;
-        let size = notation::size(&bytes.text).map_err(|error| bytes.problem(&error.to_string()))?;
-        Bounds::new(count, size).ok_or_else(|| {
-            bytes.problem(&format!(
-                "too small for a message of the maximum size. Write at least {}M",
-                Bounds::MIN_BYTES >> 20
-            ))
-        })
-    }
-}
-
-impl Value {
-    fn problem(&self, problem: &str) -> String {
-        format!("{} = \"{}\": {problem}", self.written_in, self.text)
-    }
-
-    fn seconds(&self, least: f64) -> Result<Duration, String> {
-        let seconds =
-            self.text.trim().parse::<f64>().ok().filter(|seconds| (least..=LONGEST).contains(seconds));
-        seconds
-            .map(Duration::from_secs_f64)
-            .ok_or_else(|| self.problem(&format!("not a number of seconds from {least} to {LONGEST}")))
+        let (messages, bytes) = (self.read(&QUEUE_MESSAGES)?, self.read(&QUEUE_BYTES)?);
+        let bounds = usize::try_from(messages).ok().and_then(|messages| Bounds::new(messages, bytes));
+        Ok(bounds.expect("the ranges of the two settings are those of the bounds"))
     }
 }
 

@@ -28,7 +28,8 @@ $cases = [
     ['orosync.queue_bytes' => '64 kb'],
     ['orosync.queue_bytes' => '64K'],
     ['orosync.connect_timeout' => '0'],
-    ['orosync.shutdown_timeout' => '1s'],
+    ['orosync.connect_timeout' => '1m 1s'],
+    ['orosync.shutdown_timeout' => '61s'],
 ];
 foreach ($cases as $case) {
     $settings = $case + ['orosync.secret' => $secret, 'orosync.secret_file' => ''];
@@ -47,9 +48,10 @@ foreach ($cases as $case) {
 0 orosync_publish(): orosync.secret_file = "/nonexistent/secret": cannot be read: No such file or directory (os error 2). Check the path, and that PHP's user may read it
 0 orosync_publish(): no secret is set. Create one (openssl rand -hex 32 > /etc/orosync/secret) and name its file in orosync.secret_file in php.ini, or in the environment variable OROSYNC_AUTH__SECRET_FILE. The server needs the same secret
 0 orosync_publish(): orosync.secret and orosync.secret_file are both set. Keep one of the two
-0 orosync_publish(): orosync.queue_messages = "0": not a number from 1 to 1000000
-0 orosync_publish(): orosync.queue_messages = "many": not a number from 1 to 1000000
+0 orosync_publish(): orosync.queue_messages = "0": out of bounds. Write 1 to 1000000
+0 orosync_publish(): orosync.queue_messages = "many": not a whole number. Write digits, for example 1000
 0 orosync_publish(): orosync.queue_bytes = "64 kb": not a size. Write 64K, 1M or a number of bytes
-0 orosync_publish(): orosync.queue_bytes = "64K": too small for a message of the maximum size. Write at least 2M
-0 orosync_publish(): orosync.connect_timeout = "0": not a number of seconds from 0.001 to 60
-0 orosync_publish(): orosync.shutdown_timeout = "1s": not a number of seconds from 0 to 60
+0 orosync_publish(): orosync.queue_bytes = "64K": out of bounds. Write 2M or more
+0 orosync_publish(): orosync.connect_timeout = "0": out of bounds. Write 0.001 to 60
+0 orosync_publish(): orosync.connect_timeout = "1m 1s": not a time. Write seconds (5 or 0.5), 30s, 500ms, 5m or 1h
+0 orosync_publish(): orosync.shutdown_timeout = "61s": out of bounds. Write 0 to 60
