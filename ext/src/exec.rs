@@ -1,7 +1,8 @@
 //! `pcntl_exec()` replaces this program without running any of PHP's shutdown hooks. This file wraps that function so that
-//! accepted messages are flushed first.
+//! accepted messages are flushed first. If the other program cannot be started, this one continues to publish.
 
 use std::mem;
+use std::panic::catch_unwind;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -10,7 +11,7 @@ use ext_php_rs::ffi::{
 };
 use ext_php_rs::types::Zval;
 
-use crate::lifecycle;
+use crate::publishers;
 
 const NAME: &str = "pcntl_exec";
 
@@ -39,7 +40,8 @@ pub(crate) fn register() {
 }
 
 unsafe extern "C" fn exec(execute_data: *mut zend_execute_data, return_value: *mut Zval) {
-    lifecycle::before_exec();
+    // Nobody could handle a panic; the other program is started in any case.
+    let _ = catch_unwind(publishers::flush_all);
     // SAFETY: what was stored is a handler, and `register` stored it before PHP could call this one; its arguments are what PHP
     // has called us with.
     unsafe {

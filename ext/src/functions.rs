@@ -10,7 +10,7 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::lifecycle::{self, Handle};
+use crate::publishers::{self, Handle};
 use crate::zval::{Messages, Seconds, Table, Text};
 use crate::{exceptions, zval};
 use orosync_protocol::ticket::Terms;
@@ -135,7 +135,8 @@ pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<S
 }
 
 pub(crate) fn status(handle: Handle) -> Result<ZBox<ZendHashTable>, PhpException> {
-    let (status, endpoint) = handle.with(|publisher| (publisher.status(), lifecycle::endpoint_of(publisher)));
+    let (status, endpoint) =
+        handle.with(|publisher| (publisher.status(), publishers::endpoint_of(publisher)));
     zval::status_table(status, &endpoint)
 }
 

@@ -5,8 +5,8 @@
 //! - [`functions`]: the functions; [`publisher_class`]: `Orosync\Publisher`, the same as methods; [`exceptions`]
 //! - [`zval`]: converts PHP values to topics, options and claims; [`json`]: encodes payloads with PHP's own encoder
 //! - [`settings`]: reads a publisher's options from php.ini, the environment and constructor arguments
-//! - [`lifecycle`]: the publishers of this process and the hooks of module, request and process; `lines`: the links that the
-//!   threads of a PHP with threads share
+//! - [`publishers`]: the publishers of this process; `shared_links`: the links that the threads of a PHP with threads share
+//! - [`lifecycle`]: the hooks of module and request
 //! - [`exec`]: flushes before `pcntl_exec()`, which runs none of PHP's shutdown hooks
 //! - [`info`]: the output of `phpinfo()`
 //! - [`zend`]: declarations of PHP functions that `ext-php-rs` lacks
@@ -26,6 +26,7 @@ mod info;
 mod json;
 mod lifecycle;
 mod publisher_class;
+mod publishers;
 mod settings;
 #[cfg(feature = "zts")]
 mod shared_links;
@@ -39,7 +40,7 @@ use publisher_class::Publisher;
 
 /// The extension's version.
 #[php_const]
-pub const OROSYNC_VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const OROSYNC_VERSION: &str = info::VERSION;
 
 /// Registers everything that PHP sees. The startup hook registers the settings and the exceptions.
 #[php_module]

@@ -10,7 +10,7 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 
 use crate::functions;
-use crate::lifecycle::Handle;
+use crate::publishers::Handle;
 use crate::settings::Settings;
 use crate::zval::{Messages, Seconds, Table, Text};
 

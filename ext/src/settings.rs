@@ -21,6 +21,9 @@ use orosync_protocol::ticket::{Signer, secret_file};
 use crate::zval::{Table, Text, key_text, type_name};
 use crate::{exceptions, zend};
 
+/// Maximum number of publishers in a process, which differ in their settings: each has a thread and a connection.
+pub(crate) const MAX_PUBLISHERS: usize = 32;
+
 /// Environment variables that the server reads too.
 const SECRET_VARIABLE: &str = "OROSYNC_AUTH__SECRET";
 const SECRET_FILE_VARIABLE: &str = "OROSYNC_AUTH__SECRET_FILE";
@@ -333,6 +336,14 @@ impl Written {
         let bounds = usize::try_from(messages).ok().and_then(|messages| Bounds::new(messages, bytes));
         Ok(bounds.expect("the ranges of the two settings are those of the bounds"))
     }
+}
+
+/// The error for a publisher beyond [`MAX_PUBLISHERS`].
+pub(crate) fn too_many() -> String {
+    format!(
+        "this process already has {MAX_PUBLISHERS} publishers with different settings, which is the maximum. Use the same \
+         endpoint and options again"
+    )
 }
 
 fn environment(variable: &str) -> String {

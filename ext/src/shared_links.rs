@@ -11,8 +11,7 @@ use std::time::Instant;
 
 use orosync_link::{Leftover, Publisher, SharedLink};
 
-use crate::lifecycle::{MAX_PUBLISHERS, too_many};
-use crate::settings::Settings;
+use crate::settings::{MAX_PUBLISHERS, Settings, too_many};
 
 struct Entry {
     settings: Settings,
