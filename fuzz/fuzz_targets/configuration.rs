@@ -61,7 +61,7 @@ fn reads_back(written: &Written) {
     for (key, value) in shown {
         assert!(!value.contains(SECRET));
         assert_eq!(again.shown(key), value, "{}", key.name);
-        assert!(!written.place(key).is_empty());
+        assert!(!written.source_name(key).is_empty());
     }
 }
 

@@ -32,7 +32,7 @@ fn show(written: &Written) -> String {
         .max()
         .unwrap_or(0);
     let lines: Vec<String> =
-        lines.into_iter().map(|(setting, place)| format!("{setting:width$}  # {place}\n")).collect();
+        lines.into_iter().map(|(setting, source)| format!("{setting:width$}  # {source}\n")).collect();
     lines.concat()
 }
 
@@ -45,7 +45,7 @@ fn line(written: &Written, key: &Declaration) -> (String, String) {
     } else {
         format!("{} = {value}", key.name)
     };
-    (setting, written.place(key))
+    (setting, written.source_name(key))
 }
 
 /// All rules in effect, including the built-in rules for Oro.
@@ -69,7 +69,7 @@ fn show_history(limits: HistoryLimits, bytes: usize) -> String {
 fn markdown() -> String {
     let defaults = Written::defaults();
     let rows = keys::ALL.iter().map(|key| {
-        format!("| `{}` | {} | `{}` | {} |\n", key.name, key.values(), defaults.shown(key), key.sentence)
+        format!("| `{}` | {} | `{}` | {} |\n", key.name, key.values(), defaults.shown(key), key.description)
     });
     std::iter::once("| key | value | default | meaning |\n| --- | --- | --- | --- |\n".to_owned())
         .chain(rows)

@@ -81,7 +81,7 @@ impl Secrets {
             (None, None) => Ok(None),
             (Some(secret), None) => from_inline(secret),
             (None, Some(file)) => from_file(file),
-            (Some(secret), Some(file)) => match written.origin(inline_key).cmp(&written.origin(file_key)) {
+            (Some(secret), Some(file)) => match written.source(inline_key).cmp(&written.source(file_key)) {
                 Ordering::Greater => from_inline(secret),
                 Ordering::Less => from_file(file),
                 Ordering::Equal => {

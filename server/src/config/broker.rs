@@ -332,9 +332,9 @@ mod tests {
             ("CA_FILE", "/missing/ca.pem"),
         ];
         let error = broker(&pairs).unwrap_err();
-        let told: Vec<_> = error.lines().filter_map(|problem| problem.split(" = ").next()).collect();
+        let reported: Vec<_> = error.lines().filter_map(|problem| problem.split(" = ").next()).collect();
         assert_eq!(
-            told,
+            reported,
             [
                 "OROSYNC_BROKER__CA_FILE",
                 "OROSYNC_BROKER__PASSWORD_FILE",

@@ -37,7 +37,7 @@ pub struct Declaration {
     /// The default, in the notation of the file.
     pub default: &'static str,
     /// Its description in the documentation.
-    pub sentence: &'static str,
+    pub description: &'static str,
     describe: fn() -> String,
     /// Validates a value. The error is a sentence that says what to write instead.
     pub(super) check: fn(&Value) -> Result<(), String>,
@@ -83,14 +83,14 @@ const SECOND: Duration = Duration::from_secs(1);
 const MAX_RATE: u32 = 1_000_000;
 
 macro_rules! keys {
-    ($($constant:ident: $type:ty = $kind:expr, $name:literal, $default:literal, $sentence:literal;)*) => {
+    ($($constant:ident: $type:ty = $kind:expr, $name:literal, $default:literal, $description:literal;)*) => {
         $(
-            #[doc = $sentence]
+            #[doc = $description]
             pub const $constant: Key<$type> = Key {
                 declaration: Declaration {
                     name: $name,
                     default: $default,
-                    sentence: $sentence,
+                    description: $description,
                     describe: || $kind.describe(),
                     check: |value| $kind.read(value).map(drop),
                 },
@@ -224,8 +224,8 @@ mod tests {
     fn each_key_is_named_once_and_says_what_it_is_for() {
         for (index, key) in ALL.iter().enumerate() {
             assert!(ALL.iter().skip(index + 1).all(|other| other.name != key.name), "{}", key.name);
-            assert!(key.sentence.ends_with('.'), "{}", key.name);
-            assert!(!key.sentence.contains('|'), "{} would break the table", key.name);
+            assert!(key.description.ends_with('.'), "{}", key.name);
+            assert!(!key.description.contains('|'), "{} would break the table", key.name);
         }
     }
 
@@ -236,7 +236,7 @@ mod tests {
             (OUTBOUND_BYTES.declaration, format!("({})", CloseReason::TooSlow.code())),
             (MESSAGES_PER_SECOND.declaration, format!("({})", CloseReason::TooManyMessages.code())),
         ] {
-            assert!(key.sentence.contains(&expected), "{}", key.name);
+            assert!(key.description.contains(&expected), "{}", key.name);
         }
     }
 

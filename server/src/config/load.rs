@@ -18,7 +18,7 @@ use super::literal::shown;
 
 /// The source of a value, in ascending order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum Source {
     /// The built-in default.
     Default,
     /// A configuration file.
@@ -29,7 +29,7 @@ pub enum Origin {
     Flag,
 }
 
-impl Origin {
+impl Source {
     const ALL: [Self; 4] = [Self::Default, Self::File, Self::Environment, Self::Flag];
 
     fn label(self) -> &'static str {
@@ -64,15 +64,15 @@ pub fn load(
     for file in files {
         let table = read_file(file)?;
         find_unknown(&table, "", file, &mut problems);
-        figment = figment.merge(Layer { origin: Origin::File, table: table.clone() });
+        figment = figment.merge(Layer { source: Source::File, table: table.clone() });
         tables.push((file.clone(), table));
     }
     let variables = known_variables(environment, &mut problems, &mut warnings);
     for (key, value) in variables {
-        figment = figment.merge(Layer::of(Origin::Environment, &key, value));
+        figment = figment.merge(Layer::of(Source::Environment, &key, value));
     }
     for (key, value) in flags {
-        figment = figment.merge(Layer::of(Origin::Flag, &key, value));
+        figment = figment.merge(Layer::of(Source::Flag, &key, value));
     }
     let written = Written { figment, files: tables, warnings };
     // `limits = 5` was reported above; the keys of that table cannot be checked.
@@ -95,21 +95,21 @@ impl Written {
     }
 
     /// The source of a key's value.
-    pub fn origin(&self, key: &Declaration) -> Origin {
+    pub fn source(&self, key: &Declaration) -> Source {
         let name = self.figment.find_metadata(key.name).map(|metadata| metadata.name.clone());
-        Origin::ALL
+        Source::ALL
             .into_iter()
-            .find(|origin| name.as_deref() == Some(origin.label()))
-            .unwrap_or(Origin::Default)
+            .find(|source| name.as_deref() == Some(source.label()))
+            .unwrap_or(Source::Default)
     }
 
-    /// The source as text: the file's path, the variable's name or the flag.
-    pub fn place(&self, key: &Declaration) -> String {
-        match (self.origin(key), self.file_of(key)) {
-            (Origin::File, Some(file)) => file.display().to_string(),
-            (Origin::Environment, _) => key.variable(),
-            (Origin::Flag, _) => key.flag(),
-            (origin, _) => origin.label().to_owned(),
+    /// The name of the source: the file's path, the variable's name or the flag.
+    pub fn source_name(&self, key: &Declaration) -> String {
+        match (self.source(key), self.file_of(key)) {
+            (Source::File, Some(file)) => file.display().to_string(),
+            (Source::Environment, _) => key.variable(),
+            (Source::Flag, _) => key.flag(),
+            (source, _) => source.label().to_owned(),
         }
     }
 
@@ -132,13 +132,13 @@ impl Written {
     /// The error text, with the key named as in its source: key, variable or flag.
     fn problem(&self, key: &Declaration, problem: &str) -> String {
         let value = if key.is_secret() { "(not shown)".to_owned() } else { self.shown(key) };
-        let name = match self.origin(key) {
-            Origin::Default | Origin::File => key.name.to_owned(),
-            Origin::Environment => key.variable(),
-            Origin::Flag => key.flag(),
+        let name = match self.source(key) {
+            Source::Default | Source::File => key.name.to_owned(),
+            Source::Environment => key.variable(),
+            Source::Flag => key.flag(),
         };
-        let at = match (self.origin(key), self.file_of(key)) {
-            (Origin::File, Some(file)) => format!(" (in {})", file.display()),
+        let at = match (self.source(key), self.file_of(key)) {
+            (Source::File, Some(file)) => format!(" (in {})", file.display()),
             _ => String::new(),
         };
         format!("{name} = {value}: {problem}{at}")
@@ -157,19 +157,19 @@ impl Written {
 
 /// One layer of values.
 struct Layer {
-    origin: Origin,
+    source: Source,
     table: Dict,
 }
 
 impl Layer {
-    fn of(origin: Origin, key: &Declaration, value: Value) -> Self {
-        Self { origin, table: nest(key.name, value).into_dict().unwrap_or_default() }
+    fn of(source: Source, key: &Declaration, value: Value) -> Self {
+        Self { source, table: nest(key.name, value).into_dict().unwrap_or_default() }
     }
 }
 
 impl Provider for Layer {
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.origin.label())
+        Metadata::named(self.source.label())
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
@@ -180,7 +180,7 @@ impl Provider for Layer {
 fn defaults() -> Layer {
     let lines: Vec<String> = keys::ALL.iter().map(|key| format!("{} = {}", key.name, key.default)).collect();
     let table = Toml::from_str(&lines.join("\n")).expect("constants that the tests below read");
-    Layer { origin: Origin::Default, table }
+    Layer { source: Source::Default, table }
 }
 
 fn read_file(file: &Path) -> Result<Dict, ConfigError> {
@@ -307,7 +307,7 @@ mod tests {
         let written = Written::defaults();
         for key in keys::ALL {
             assert_eq!((key.check)(&written.value(key)), Ok(()), "{}", key.name);
-            assert_eq!(written.origin(key), Origin::Default, "{}", key.name);
+            assert_eq!(written.source(key), Source::Default, "{}", key.name);
         }
     }
 
@@ -317,12 +317,12 @@ mod tests {
         let second = file("drain_seconds = 3\n[auth]\nallowed_origins = [\"example.com\"]\n");
         let paths = [first.path().to_owned(), second.path().to_owned()];
         let written = load(&paths, [], []).unwrap();
-        let place = |key| (written.shown(&key), written.place(&key));
+        let value_and_source = |key| (written.shown(&key), written.source_name(&key));
         let (first, second) = (first.path().display().to_string(), second.path().display().to_string());
-        assert_eq!(place(keys::DRAIN_SECONDS.declaration), ("3".to_owned(), second.clone()));
-        assert_eq!(place(keys::ORO_PING_SECONDS.declaration), ("2".to_owned(), first.clone()));
-        assert_eq!(place(keys::AUTH_ANONYMOUS.declaration).1, first);
-        assert_eq!(place(keys::AUTH_ALLOWED_ORIGINS.declaration).1, second);
+        assert_eq!(value_and_source(keys::DRAIN_SECONDS.declaration), ("3".to_owned(), second.clone()));
+        assert_eq!(value_and_source(keys::ORO_PING_SECONDS.declaration), ("2".to_owned(), first.clone()));
+        assert_eq!(value_and_source(keys::AUTH_ANONYMOUS.declaration).1, first);
+        assert_eq!(value_and_source(keys::AUTH_ALLOWED_ORIGINS.declaration).1, second);
     }
 
     #[test]
@@ -333,20 +333,20 @@ mod tests {
             variables(&[("OROSYNC_ORO_PING_SECONDS", "20"), ("OROSYNC_ADMIN_BIND", "127.0.0.1:20")]);
         let flag = (keys::ADMIN_BIND.declaration, Value::from("127.0.0.1:30"));
         let written = load(&[file.path().to_owned()], environment, [flag]).unwrap();
-        let place = |key| (written.shown(&key), written.place(&key));
-        assert_eq!(place(keys::SHARDS.declaration), ("0".to_owned(), "default".to_owned()));
+        let value_and_source = |key| (written.shown(&key), written.source_name(&key));
+        assert_eq!(value_and_source(keys::SHARDS.declaration), ("0".to_owned(), "default".to_owned()));
         assert_eq!(
-            place(keys::DRAIN_SECONDS.declaration),
+            value_and_source(keys::DRAIN_SECONDS.declaration),
             ("1".to_owned(), file.path().display().to_string())
         );
-        assert_eq!(place(keys::SUBSCRIPTIONS.declaration).0, "3");
-        assert_eq!(written.origin(&keys::SESSIONS.declaration), Origin::Default);
+        assert_eq!(value_and_source(keys::SUBSCRIPTIONS.declaration).0, "3");
+        assert_eq!(written.source(&keys::SESSIONS.declaration), Source::Default);
         assert_eq!(
-            place(keys::ORO_PING_SECONDS.declaration),
+            value_and_source(keys::ORO_PING_SECONDS.declaration),
             ("\"20\"".to_owned(), "OROSYNC_ORO_PING_SECONDS".to_owned())
         );
         assert_eq!(
-            place(keys::ADMIN_BIND.declaration),
+            value_and_source(keys::ADMIN_BIND.declaration),
             ("\"127.0.0.1:30\"".to_owned(), "--admin-bind".to_owned())
         );
     }

@@ -64,7 +64,7 @@ impl Settings {
         let bind = written.read(&keys::BIND)?;
         let trusted_proxies = written.read(&keys::TRUSTED_PROXIES)?;
         let proxies = if trusted_proxies.is_empty() && bind.iter().any(|bind| bind.proxy_protocol) {
-            Err(written.error(&keys::BIND.declaration, NOBODY_TRUSTED))
+            Err(written.error(&keys::BIND.declaration, NO_TRUSTED_PROXIES))
         } else {
             Ok(())
         };
@@ -102,7 +102,7 @@ impl Settings {
 
 const NO_CERTIFICATE: &str =
     "the option tls needs a certificate. Set tls.certificate_file and tls.key_file, or remove the option";
-const NOBODY_TRUSTED: &str = "the option proxy_protocol needs trusted proxies, but trusted_proxies is empty. List the reverse proxies there";
+const NO_TRUSTED_PROXIES: &str = "the option proxy_protocol needs trusted proxies, but trusted_proxies is empty. List the reverse proxies there";
 
 /// The number of shards. 0 stands for one per core available to this process, up to the maximum.
 fn shards(number: usize) -> NonZeroUsize {
@@ -282,10 +282,10 @@ mod tests {
             ("OROSYNC_LIMITS__MESSAGE_BURST", "1"),
         ])
         .unwrap_err();
-        let told: Vec<_> =
+        let reported: Vec<_> =
             together.problems.iter().filter_map(|problem| problem.split(" = ").next()).collect();
         assert_eq!(
-            told,
+            reported,
             [
                 "OROSYNC_BIND",
                 "OROSYNC_TLS__CERTIFICATE_FILE",
