@@ -18,13 +18,13 @@ const NAME: &str = "pcntl_exec";
 type Handler = unsafe extern "C" fn(*mut zend_execute_data, *mut Zval);
 
 /// PHP's own handler of the function.
-static REPLACED: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+static ORIGINAL: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
 /// Installs our handler in front of PHP's, if this PHP has the function. Only while the module starts: by then, the functions
 /// of all modules are registered.
 pub(crate) fn register() {
-    // SAFETY: PHP's thread, while it starts: the table is there and nobody else uses it. It holds functions, and those of a
-    // module have a handler.
+    // SAFETY: PHP's thread during its start: the table exists, and no other thread uses it. Its values are functions, and a
+    // module's function has a handler.
     unsafe {
         let table = (*ext_php_rs_compiler_globals()).function_table;
         let Some(entry) = zend_hash_str_find(table, NAME.as_ptr().cast(), NAME.len()).as_ref() else {
@@ -32,8 +32,8 @@ pub(crate) fn register() {
         };
         let function = entry.value.ptr.cast::<zend_function>();
         let handler: &mut zif_handler = &mut (*function).internal_function.handler;
-        if let Some(theirs) = handler.filter(|theirs| *theirs as *const () != exec as *const ()) {
-            REPLACED.store(theirs as *mut (), Ordering::Release);
+        if let Some(original) = handler.filter(|original| *original as *const () != exec as *const ()) {
+            ORIGINAL.store(original as *mut (), Ordering::Release);
             *handler = Some(exec);
         }
     }
@@ -42,10 +42,9 @@ pub(crate) fn register() {
 unsafe extern "C" fn exec(execute_data: *mut zend_execute_data, return_value: *mut Zval) {
     // Nobody could handle a panic; the other program is started in any case.
     let _ = catch_unwind(publishers::flush_all);
-    // SAFETY: what was stored is a handler, and `register` stored it before PHP could call this one; its arguments are what PHP
-    // has called us with.
+    // SAFETY: `register` stored the original handler before PHP could call this one. The arguments are those that PHP passed.
     unsafe {
-        let theirs: Handler = mem::transmute(REPLACED.load(Ordering::Acquire));
-        theirs(execute_data, return_value);
+        let original: Handler = mem::transmute(ORIGINAL.load(Ordering::Acquire));
+        original(execute_data, return_value);
     }
 }

@@ -263,12 +263,17 @@ pub(crate) fn end_all() {
 /// Flushes all publishers, within `orosync.shutdown_timeout`. They may publish afterwards.
 pub(crate) fn flush_all() {
     #[cfg(feature = "zts")]
-    let log = shared_links::flush().map(|leftover| left(&leftover)).collect::<Vec<_>>();
+    let log = shared_links::flush().map(|leftover| undelivered(&leftover)).collect::<Vec<_>>();
     #[cfg(not(feature = "zts"))]
     let log = PUBLISHERS.with_borrow_mut(|publishers| {
         let begun = Instant::now();
         let flush = |entry: &mut Entry| entry.publisher.flush_since(begun);
-        publishers.entries.iter_mut().filter_map(flush).map(|leftover| left(&leftover)).collect::<Vec<_>>()
+        publishers
+            .entries
+            .iter_mut()
+            .filter_map(flush)
+            .map(|leftover| undelivered(&leftover))
+            .collect::<Vec<_>>()
     });
     for line in log {
         zend::log(&line);
@@ -296,11 +301,11 @@ fn end(_of_thread: &mut [Entry]) {
 /// Logs undelivered messages at the end of the process.
 fn report(leftover: &Leftover) {
     if IS_STARTED.load(Ordering::Relaxed) {
-        zend::log(&left(leftover));
+        zend::log(&undelivered(leftover));
     }
 }
 
-fn left(leftover: &Leftover) -> String {
+fn undelivered(leftover: &Leftover) -> String {
     let Leftover { messages, endpoints, last_error } = leftover;
     let noun = if *messages == 1 { "message was" } else { "messages were" };
     let why = last_error.as_deref().unwrap_or("no acknowledgement within orosync.shutdown_timeout");

@@ -162,8 +162,8 @@ pub(crate) struct Settings {
 #[derive(Clone, PartialEq)]
 enum Secret {
     None,
-    Text { written_in: String, text: String },
-    File { written_in: String, path: PathBuf },
+    Text { source: String, text: String },
+    File { source: String, path: PathBuf },
 }
 
 impl Settings {
@@ -187,7 +187,7 @@ impl Settings {
 
     /// Reads the secret and returns the publisher's options.
     pub(crate) fn options(&self) -> Result<Options, String> {
-        let (written_in, secret) = match &self.secret {
+        let (source, secret) = match &self.secret {
             Secret::None => {
                 return Err(format!(
                     "no secret is set. Create one (openssl rand -hex 32 > /etc/orosync/secret) and name its file in \
@@ -195,9 +195,9 @@ impl Settings {
                     SECRET_FILE.declaration.ini_name()
                 ));
             }
-            Secret::Text { written_in, text } => (written_in.clone(), text.clone().into_bytes()),
-            Secret::File { written_in, path } => {
-                let named = format!("{written_in} = \"{}\"", path.display());
+            Secret::Text { source, text } => (source.clone(), text.clone().into_bytes()),
+            Secret::File { source, path } => {
+                let named = format!("{source} = \"{}\"", path.display());
                 let bytes = fs::read(path).map_err(|error| {
                     format!(
                         "{named}: cannot be read: {error}. Check the path, and that PHP's user may read it"
@@ -206,7 +206,7 @@ impl Settings {
                 (named, secret_file::secrets(&bytes).next().unwrap_or_default().to_vec())
             }
         };
-        let signer = Signer::from_secret(&secret).map_err(|error| format!("{written_in}: {error}"))?;
+        let signer = Signer::from_secret(&secret).map_err(|error| format!("{source}: {error}"))?;
         Ok(Options {
             endpoints: self.endpoints.clone(),
             ca_file: self.ca_file.clone(),
@@ -225,12 +225,12 @@ impl Settings {
     pub(crate) fn secret_source(&self) -> String {
         match &self.secret {
             Secret::None => "none".to_owned(),
-            Secret::Text { written_in, .. } if *written_in == environment(SECRET_VARIABLE) => format!(
-                "set by {written_in}, which phpinfo() shows: use {SECRET_FILE_VARIABLE} or {} instead",
+            Secret::Text { source, .. } if *source == environment(SECRET_VARIABLE) => format!(
+                "set by {source}, which phpinfo() shows: use {SECRET_FILE_VARIABLE} or {} instead",
                 SECRET_FILE.declaration.ini_name()
             ),
-            Secret::Text { written_in, .. } => format!("set by {written_in}"),
-            Secret::File { written_in, path } => format!("in {}, set by {written_in}", path.display()),
+            Secret::Text { source, .. } => format!("set by {source}"),
+            Secret::File { source, path } => format!("in {}, set by {source}", path.display()),
         }
     }
 }
@@ -240,7 +240,7 @@ struct Written(Vec<Value>);
 
 struct Value {
     setting: Declaration,
-    written_in: String,
+    source: String,
     text: String,
 }
 
@@ -248,15 +248,15 @@ impl Written {
     fn from_ini() -> Self {
         let values = ALL.iter().map(|setting| Value {
             setting: *setting,
-            written_in: setting.ini_name().to_owned(),
+            source: setting.ini_name().to_owned(),
             text: zend::ini_string(setting.ini_name),
         });
         Self(values.collect())
     }
 
-    fn set(&mut self, setting: Declaration, written_in: &str, text: String) {
+    fn set(&mut self, setting: Declaration, source: &str, text: String) {
         if let Some(value) = self.0.iter_mut().find(|value| value.setting.ini_name == setting.ini_name) {
-            *value = Value { setting, written_in: written_in.to_owned(), text };
+            *value = Value { setting, source: source.to_owned(), text };
         }
     }
 
@@ -302,10 +302,10 @@ impl Written {
     }
 
     fn read<T>(&self, setting: &Setting<T>) -> Result<T, String> {
-        let Value { written_in, text, .. } = self.value(setting);
+        let Value { source, text, .. } = self.value(setting);
         (setting.parse)(text).map_err(|error| match error {
-            InvalidValue::Endpoint(error) => format!("{written_in}: {error}"),
-            InvalidValue::Number(error) => format!("{written_in} = \"{text}\": {error}"),
+            InvalidValue::Endpoint(error) => format!("{source}: {error}"),
+            InvalidValue::Number(error) => format!("{source} = \"{text}\": {error}"),
         })
     }
 
@@ -321,12 +321,14 @@ impl Written {
     }
 
     fn secret(&self) -> Result<Secret, String> {
-        let written_in = |value: &Value| value.written_in.clone();
-        let (in_text, in_file) = (written_in(self.value(&SECRET)), written_in(self.value(&SECRET_FILE)));
+        let source = |value: &Value| value.source.clone();
+        let (text_source, file_source) = (source(self.value(&SECRET)), source(self.value(&SECRET_FILE)));
         match (self.read(&SECRET)?, self.read(&SECRET_FILE)?) {
-            (Some(_), Some(_)) => Err(format!("{in_text} and {in_file} are both set. Keep one of the two")),
-            (Some(text), None) => Ok(Secret::Text { written_in: in_text, text }),
-            (None, Some(path)) => Ok(Secret::File { written_in: in_file, path }),
+            (Some(_), Some(_)) => {
+                Err(format!("{text_source} and {file_source} are both set. Keep one of the two"))
+            }
+            (Some(text), None) => Ok(Secret::Text { source: text_source, text }),
+            (None, Some(path)) => Ok(Secret::File { source: file_source, path }),
             (None, None) => Ok(secret_of_environment()),
         }
     }
@@ -354,10 +356,10 @@ fn secret_of_environment() -> Secret {
     let variable = |name: &str| zend::environment_variable(name).filter(|value| !value.is_empty());
     // The file first: `phpinfo()` shows the environment, and a path reveals no secret.
     if let Some(path) = variable(SECRET_FILE_VARIABLE) {
-        Secret::File { written_in: environment(SECRET_FILE_VARIABLE), path: PathBuf::from(path) }
+        Secret::File { source: environment(SECRET_FILE_VARIABLE), path: PathBuf::from(path) }
     } else if let Some(text) = variable(SECRET_VARIABLE) {
         let text = text.to_string_lossy().into_owned();
-        Secret::Text { written_in: environment(SECRET_VARIABLE), text }
+        Secret::Text { source: environment(SECRET_VARIABLE), text }
     } else {
         Secret::None
     }

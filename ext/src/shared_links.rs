@@ -18,7 +18,7 @@ struct Entry {
     shared_link: Arc<SharedLink>,
 }
 
-/// Filled from the start; null behind the last entry.
+/// Filled from the first slot on; null after the last entry.
 static ENTRIES: [AtomicPtr<Entry>; MAX_PUBLISHERS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; MAX_PUBLISHERS];
 
@@ -35,10 +35,10 @@ pub(crate) fn publisher(settings: &Settings) -> Result<Publisher, String> {
             let free = ptr::null_mut();
             match slot.compare_exchange(free, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => entry = self::entry(new),
-                Err(anothers) => {
-                    // SAFETY: nobody has seen ours.
+                Err(existing) => {
+                    // SAFETY: no other thread has seen this pointer.
                     drop(unsafe { Box::from_raw(new) });
-                    entry = self::entry(anothers);
+                    entry = self::entry(existing);
                 }
             }
         }
@@ -54,7 +54,7 @@ pub(crate) fn publishers() -> impl Iterator<Item = Publisher> {
     shared_links().map(SharedLink::publisher)
 }
 
-/// Flushes all links a last time. Returns the undelivered messages of each.
+/// Flushes all links within `orosync.shutdown_timeout`. Returns the undelivered messages of each.
 pub(crate) fn flush() -> impl Iterator<Item = Leftover> {
     let begun = Instant::now();
     shared_links().filter_map(move |shared_link| shared_link.flush_since(begun))
@@ -86,6 +86,6 @@ fn shared_links() -> impl Iterator<Item = &'static Arc<SharedLink>> {
 }
 
 fn entry(pointer: *mut Entry) -> Option<&'static Entry> {
-    // SAFETY: null, or a box that never changes after it was put into the table, and is never freed.
+    // SAFETY: null, or a box that is neither changed nor freed after it was stored in the table.
     unsafe { pointer.as_ref() }
 }

@@ -81,7 +81,7 @@ fn json_globals_of_thread() -> *mut JsonGlobals {
     {
         &raw mut json_globals
     }
-    // SAFETY: the number is set, and the thread runs PHP: it has such globals.
+    // SAFETY: PHP set the id before this module started, and each thread that runs PHP has these globals.
     #[cfg(feature = "zts")]
     unsafe {
         ext_php_rs_tsrmg_bulk(json_globals_id).cast()
@@ -99,7 +99,7 @@ pub(crate) fn environment_variable(name: &str) -> Option<OsString> {
                 unsafe { tsrm_env_unlock() };
             }
         }
-        // SAFETY: PHP has made the lock when it started.
+        // SAFETY: PHP created the lock at its start.
         unsafe { tsrm_env_lock() };
         Unlock
     };
@@ -145,7 +145,7 @@ pub(crate) fn json_encode<T>(
         Ok(take(bytes))
     };
     if !buffer.s.is_null() {
-        // SAFETY: the encoder has given us its only reference.
+        // SAFETY: the encoder passed us its only reference.
         unsafe { ext_php_rs_zend_string_release(buffer.s) };
     }
     taken
@@ -162,8 +162,8 @@ pub(crate) fn to_string(value: &Zval) -> Option<ZBox<ZendStr>> {
 
 /// The current value of an iterator, valid until PHP code runs again. `None` at the end or after an exception.
 pub(crate) fn current(iterator: &mut ZendIterator) -> Option<&Zval> {
-    // SAFETY: an iterator's functions are there as long as it is, and this one is mandatory. It returns null or a value of the
-    // iterator's, which only PHP code changes.
+    // SAFETY: the function table outlives its iterator, and this function is mandatory. It returns null or a value that the
+    // iterator owns and only PHP code changes.
     let value = unsafe { (*iterator.funcs).get_current_data.and_then(|read| read(iterator).as_ref()) };
     value.filter(|_| !ExecutorGlobals::has_exception())
 }
@@ -174,14 +174,14 @@ pub(crate) fn current(iterator: &mut ZendIterator) -> Option<&Zval> {
 ///
 /// The iterator came from the `get_iterator` of a class, and is not used afterwards.
 pub(crate) unsafe fn release_iterator(iterator: &mut ZendIterator) {
-    // SAFETY: the caller's promise; the reference is the only one, it came with the iterator.
+    // SAFETY: guaranteed by the caller. The reference, which came with the iterator, is the only one.
     unsafe { zend_iterator_dtor(iterator) };
 }
 
 /// The value of a php.ini setting; empty if it does not exist.
 pub(crate) fn ini_string(name: &CStr) -> String {
-    // SAFETY: the name is a C string of the given length; what is returned lives until the setting is changed, which
-    // only this thread does.
+    // SAFETY: the name is a C string of the given length. The returned string lives until the setting is changed, which only
+    // this thread does.
     unsafe {
         let value = zend_ini_string_ex(name.as_ptr(), name.count_bytes(), 0, ptr::null_mut());
         if value.is_null() { String::new() } else { CStr::from_ptr(value).to_string_lossy().into_owned() }
@@ -206,7 +206,7 @@ pub(crate) fn unregister_settings(module_number: c_int) {
 ///
 /// `entry` is a valid entry, as PHP passes it to a displayer.
 pub(crate) unsafe fn is_set(entry: *const zend_ini_entry) -> bool {
-    // SAFETY: the caller's promise; `value` is null or a string.
+    // SAFETY: guaranteed by the caller. `value` is null or a string.
     unsafe {
         let value = (*entry).value;
         !value.is_null() && (*value).len > 0
@@ -220,8 +220,8 @@ pub(crate) fn log(line: &str) {
     }
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let Ok(line) = CString::new(line) else { return };
-    // SAFETY: PHP's thread. Between requests it has no working directory, which a relative log path needs; with one, this does
-    // nothing.
+    // SAFETY: PHP's thread. Between requests it has no working directory, which a relative log path needs. If it has one, the
+    // call has no effect.
     #[cfg(feature = "zts")]
     unsafe {
         virtual_cwd_activate();
