@@ -105,7 +105,7 @@ impl<T: Copy + PartialOrd> Bounded<T> {
 
 /// A whole number.
 pub const COUNT: Number<usize> = Number { label: "number", parse: count, write: |number| number.to_string() };
-/// A whole number below 2^32 - 1, which ends each range.
+/// A whole number of 32 bits. A larger one is read as 2^32 - 1, which no range of a key contains.
 pub const SMALL_COUNT: Number<u32> =
     Number { label: "number", parse: small_count, write: |number| number.to_string() };
 /// A number of bytes, with an optional unit: `64K`, `1M`.
