@@ -188,12 +188,12 @@ keys! {
     REMEMBERED_PUBLISHERS: usize = kinds::COUNT.within(Range::at_least(1)), "limits.remembered_publishers", "100000",
         "Number of publishers whose last message is remembered, so that resent messages are recognized and dropped.";
     PING_INTERVAL: Duration = kinds::TIME.within(Range::at_least(MILLISECOND)), "limits.ping_interval_seconds", "30",
-        "How long a session may be silent before it is sent a ping; publishers at least 5 s. Must be below the idle timeout of the reverse proxy.";
+        "Idle time after which a session is sent a ping; at least 5 s for publishers. Must be below the idle timeout of the reverse proxy.";
     PING_TIMEOUT: Duration = kinds::TIME.within(Range::at_least(MILLISECOND)), "limits.ping_timeout_seconds", "15",
         "Time limit for the answer to a ping. A session that does not answer is closed.";
 
     HISTORY_EVENTS: usize = topics::HISTORY_EVENTS, "history.events", "1000",
-        "Number of the latest events kept per topic, from which a page that was disconnected gets what it missed. 0: none, except for topics whose rule says otherwise.";
+        "Number of the latest events kept per topic. A page that was disconnected receives those that it missed. 0: none, except for topics whose rule says otherwise.";
     HISTORY_SECONDS: Duration = topics::HISTORY_AGE, "history.seconds", "600",
         "How long the events of a topic are kept.";
     HISTORY_BYTES: usize = kinds::SIZE.within(Range::at_least(MIB).or(0)), "history.bytes", "'64M'",
