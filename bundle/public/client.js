@@ -19,7 +19,7 @@ const CALL_TIMEOUT_MS = 10_000;
 const MAX_PENDING_CALLS = 1_000;
 
 /** Maximum number of topics in a ticket request: the server's default limit of subscriptions per session. */
-const MAX_ASKED_TOPICS = 100;
+const MAX_TICKET_TOPICS = 100;
 
 const NORMAL_CLOSE = 1000;
 
@@ -106,7 +106,7 @@ export class OrosyncClient {
   #calls = new Map();
   #callCount = 0;
   /** Topics of the last ticket request; null: the ticket does not depend on topics. @type {Set<string> | null} */
-  #asked = null;
+  #ticketTopics = null;
   #warnings;
   /** @type {{ [E in keyof ClientEvents]: Callbacks<ClientEvents[E]> }} */
   #events = {
@@ -117,7 +117,7 @@ export class OrosyncClient {
     incomplete: new Callbacks(),
   };
 
-  /** Does not connect: `connect()` does. @param {ClientOptions} options */
+  /** Call `connect()` to connect. @param {ClientOptions} options */
   constructor(options) {
     this.#random = options.random ?? Math.random;
     this.#callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS;
@@ -203,7 +203,7 @@ export class OrosyncClient {
       since: since === undefined ? null : this.momentOf(since),
       onIncomplete: () => this.#events.incomplete.call({ topic }),
     });
-    const { remove } = this.listen(topic, listener);
+    const { remove } = this.addListener(topic, listener);
     return () => {
       listener.end();
       remove();
@@ -216,7 +216,7 @@ export class OrosyncClient {
    * @param {string} topic
    * @param {import('./topic.js').Listener} listener must not throw
    */
-  listen(topic, listener) {
+  addListener(topic, listener) {
     checkName('topic', topic);
     return this.#subscriptions.add(topic, listener);
   }
@@ -269,13 +269,13 @@ export class OrosyncClient {
    */
   async #ticket(source, signal) {
     const { topics } = this.#subscriptions;
-    const answer = await source(signal, topics.slice(0, MAX_ASKED_TOPICS));
+    const answer = await source(signal, topics.slice(0, MAX_TICKET_TOPICS));
     if (typeof answer !== 'object' || answer === null) {
-      this.#asked = null;
+      this.#ticketTopics = null;
       return answer;
     }
     // Includes topics beyond the bound: another ticket request would leave them out again.
-    this.#asked = answer.dependsOnTopics === true ? new Set(topics) : null;
+    this.#ticketTopics = answer.dependsOnTopics === true ? new Set(topics) : null;
     return answer.ticket;
   }
 
@@ -298,7 +298,7 @@ export class OrosyncClient {
       reject(new CallError('OROSYNC_CONNECTION_LOST', `the connection ended before "${procedure}" was answered: ${ended.reason}`));
     }
     const isForAnotherTicket = ended.code === NORMAL_CLOSE && ended.willRetry;
-    if ((this.state === 'waiting' && !isForAnotherTicket) || this.state === 'refused') {
+    if ((this.state === 'backing-off' && !isForAnotherTicket) || this.state === 'refused') {
       this.#warnings.disconnected(ended);
     }
     this.#events.disconnected.call(ended);
@@ -339,7 +339,7 @@ export class OrosyncClient {
   /** @param {string} topic @param {string} reason */
   #refused(topic, reason) {
     if (this.#needsAnotherTicket(topic)) {
-      this.#socket.renew(`"${topic}" needs a ticket that was asked for it`);
+      this.#socket.renew(`the ticket does not cover "${topic}"`);
     } else {
       this.#warnings.refused({ topic, reason });
       this.#events.refused.call({ topic, reason });
@@ -348,7 +348,7 @@ export class OrosyncClient {
 
   /** Whether a refused topic is subscribed but was missing from the ticket request. @param {string} topic */
   #needsAnotherTicket(topic) {
-    return this.#asked !== null && !this.#asked.has(topic) && this.#subscriptions.topics.includes(topic);
+    return this.#ticketTopics !== null && !this.#ticketTopics.has(topic) && this.#subscriptions.topics.includes(topic);
   }
 
   /** Removes and returns a pending call; undefined: unknown, or timed out. @param {string} callId */

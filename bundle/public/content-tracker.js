@@ -3,8 +3,8 @@
  * known.
  *
  * Owns the content tags of the page. While content is tagged, it subscribes to `oro/data/update` with recovery, limited to the
- * events of its tags. For each content it asks the server once for the changes since the content was requested; later changes
- * arrive as events. Displays nothing: the callback does (for example with `flash.js`).
+ * events of its tags. For each content it requests once the changes since the content was loaded; later changes arrive as
+ * events. Displays nothing: the callback does (for example with `flash.js`).
  */
 import { callSafely, report } from './callbacks.js';
 import { elapsed, momentNow } from './moment.js';
@@ -19,10 +19,10 @@ const BATCH_MS = 50;
 
 /** @typedef {{ tag: string, userName: string | null }} Change  `userName`: the publisher; null: nobody was logged in */
 /**
- * Outdated tags and the users who changed them, without duplicates. `certain: false`: events may be missing, so the content may
- * be outdated; both lists are empty.
+ * Outdated tags and the users who changed them, without duplicates. `isCertain: false`: events may be missing, so the content
+ * may be outdated; both lists are empty.
  *
- * @typedef {{ tags: string[], userNames: (string | null)[], certain: boolean }} Outdated
+ * @typedef {{ tags: string[], userNames: (string | null)[], isCertain: boolean }} Outdated
  */
 /** @typedef {import('./moment.js').Moment} Moment */
 /**
@@ -35,9 +35,9 @@ const BATCH_MS = 50;
  * @property {Set<string>} fresh tags not yet reported as outdated
  * @property {(outdated: Outdated) => void} onOutdated
  * @property {Since} since
- * @property {'open' | 'asked' | 'known'} past changes before the subscription: not asked for yet, asked for but not answered,
- *   known
- * @property {boolean} isUncertain `certain: false` was reported
+ * @property {'unrequested' | 'requested' | 'known'} past state of the changes before the subscription; `known`: the server has
+ *   answered
+ * @property {boolean} isUncertain `isCertain: false` was reported
  */
 
 export class ContentTracker {
@@ -45,8 +45,8 @@ export class ContentTracker {
   #userName;
   /** @type {Set<Content>} */
   #contents = new Set();
-  /** @type {import('./subscriptions.js').Listening | null} */
-  #listening = null;
+  /** @type {import('./subscriptions.js').ListenerHandle | null} */
+  #handle = null;
 
   /**
    * @param {import('./client.js').OrosyncClient} client
@@ -58,7 +58,7 @@ export class ContentTracker {
   }
 
   /**
-   * Registers content that this page shows. Each tag is reported as outdated once, and `certain: false` is reported once. Tag
+   * Registers content that this page shows. Each tag is reported as outdated once, and `isCertain: false` is reported once. Tag
    * the content again after reloading it.
    *
    * @param {Iterable<string>} tags
@@ -83,7 +83,7 @@ export class ContentTracker {
       fresh: new Set(tags),
       onOutdated,
       since: typeof since === 'number' ? this.#client.momentOf(since) : since === undefined ? momentNow() : since,
-      past: 'open',
+      past: 'unrequested',
       isUncertain: false,
     };
     this.#contents.add(content);
@@ -105,20 +105,20 @@ export class ContentTracker {
 
   #changed() {
     if (this.#contents.size === 0) {
-      this.#listening?.remove();
-      this.#listening = null;
-    } else if (this.#listening === null) {
-      this.#listening = this.#client.listen(TOPIC, {
+      this.#handle?.remove();
+      this.#handle = null;
+    } else if (this.#handle === null) {
+      this.#handle = this.#client.addListener(TOPIC, {
         recovers: true,
         mayWait: true,
         onEvent: (payload) => this.#updated(payload, [...this.#contents]),
         onMissed: (payload) => this.#updated(payload, this.#known()),
         onIncomplete: () => this.#known().forEach((content) => this.#uncertain(content)),
         tags: () => this.#tags(),
-        nextQuestion: (opened) => this.#nextQuestion(opened),
+        nextHistoryRequest: (opened) => this.#nextHistoryRequest(opened),
       });
     } else {
-      this.#listening.update();
+      this.#handle.update();
     }
   }
 
@@ -131,52 +131,52 @@ export class ContentTracker {
   }
 
   /**
-   * The next question: about all content that was requested at about the same time, oldest first. Content does not receive
+   * The next request: for all content that was requested at about the same time, oldest first. Content does not receive
    * events from before its own request.
    *
    * @param {Moment} opened
-   * @returns {import('./topic.js').Question | null}
+   * @returns {import('./topic.js').HistoryRequest | null}
    */
-  #nextQuestion(opened) {
-    const ages = this.#openAges(opened);
+  #nextHistoryRequest(opened) {
+    const ages = this.#unrequestedAges(opened);
     if (ages.size === 0) {
       return null;
     }
     const milliseconds = Math.max(...ages.values());
-    const asked = [...ages.keys()].filter((content) => milliseconds - (ages.get(content) ?? 0) < BATCH_MS);
-    asked.forEach((content) => {
-      content.past = 'asked';
+    const requested = [...ages.keys()].filter((content) => milliseconds - (ages.get(content) ?? 0) < BATCH_MS);
+    requested.forEach((content) => {
+      content.past = 'requested';
     });
     return {
       milliseconds,
       answered: (payloads, extent) => {
-        asked.forEach((content) => {
+        requested.forEach((content) => {
           content.past = 'known';
         });
-        payloads.forEach((payload) => this.#updated(payload, asked));
+        payloads.forEach((payload) => this.#updated(payload, requested));
         // Without history ("withoutHistory") every page would be reported.
         if (extent === 'incomplete') {
-          asked.forEach((content) => this.#uncertain(content));
+          requested.forEach((content) => this.#uncertain(content));
         }
       },
       lost: () =>
-        asked.forEach((content) => {
-          content.past = 'open';
+        requested.forEach((content) => {
+          content.past = 'unrequested';
         }),
     };
   }
 
   /**
-   * Age of each content whose earlier changes were not asked for yet: milliseconds from its request to the opening of the
+   * Age of each content whose earlier changes were not requested yet: milliseconds from its request to the opening of the
    * session.
    *
    * @param {Moment} opened
    */
-  #openAges(opened) {
+  #unrequestedAges(opened) {
     /** @type {Map<Content, number>} */
     const ages = new Map();
     for (const content of this.#contents) {
-      if (content.past === 'open' && content.fresh.size > 0) {
+      if (content.past === 'unrequested' && content.fresh.size > 0) {
         const since = typeof content.since === 'function' ? content.since() : content.since;
         if (since === null) {
           this.#unknown(content);
@@ -188,7 +188,7 @@ export class ContentTracker {
     return ages;
   }
 
-  /** Reports content as not certain: its earlier changes cannot be asked for. @param {Content} content */
+  /** Reports content as not certain: its earlier changes cannot be requested. @param {Content} content */
   #unknown(content) {
     content.past = 'known';
     queueMicrotask(() => this.#uncertain(content));
@@ -198,7 +198,7 @@ export class ContentTracker {
   #uncertain(content) {
     if (this.#contents.has(content) && content.fresh.size > 0 && !content.isUncertain) {
       content.isUncertain = true;
-      callSafely(content.onOutdated, { tags: [], userNames: [], certain: false });
+      callSafely(content.onOutdated, { tags: [], userNames: [], isCertain: false });
     }
   }
 
@@ -215,7 +215,7 @@ export class ContentTracker {
         callSafely(content.onOutdated, {
           tags: [...new Set(hits.map(({ tag }) => tag))],
           userNames: [...new Set(hits.map(({ userName }) => userName))],
-          certain: true,
+          isCertain: true,
         });
         this.#changed();
       }

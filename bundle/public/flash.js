@@ -30,7 +30,7 @@ const FRESH_MS = 5_000;
 /**
  * @typedef {object} FlashOptions
  * @property {FlashKind} kind
- * @property {boolean} [certain] false: shows the text `uncertain` (default: true)
+ * @property {boolean} [isCertain] false: shows the text `uncertain` (default: true)
  * @property {Partial<FlashTexts>} [texts] replace the English ones
  * @property {() => void} [onReload] called instead of reloading the page
  * @property {() => void} [onDismiss] called when the message was removed
@@ -76,12 +76,12 @@ const DISMISS = 'orosync-dismiss';
  * @param {FlashOptions} options
  * @returns {() => void} removes it
  */
-export function showFlash({ kind, certain = true, texts, onReload = loadAnew, onDismiss = () => {} }) {
+export function showFlash({ kind, isCertain = true, texts, onReload = loadAnew, onDismiss = () => {} }) {
   if (!Object.hasOwn(KINDS, kind)) {
     throw new TypeError(`showFlash: there is no kind "${kind}"; there are: ${Object.keys(KINDS).join(', ')}`);
   }
   const words = { ...KINDS[kind].texts, ...texts };
-  const message = certain ? words.message : (words.uncertain ?? words.message);
+  const message = isCertain ? words.message : (words.uncertain ?? words.message);
   const [key, certainKey] = [`${kind} ${message}`, `${kind} ${words.message}`];
   const stack = stackIn(document.body);
   const all = () => [...stack.querySelectorAll(':scope > .orosync-flash')];
@@ -89,14 +89,14 @@ export function showFlash({ kind, certain = true, texts, onReload = loadAnew, on
   if (present !== undefined) {
     return () => dismiss(present);
   }
-  if (certain) {
+  if (isCertain) {
     all().filter((flash) => flash.getAttribute(CERTAIN_KEY) === key).forEach(dismiss);
   }
   const others = all();
   others.slice(0, Math.max(0, others.length - MAX_FLASHES + 1)).forEach(dismiss);
   const flash = createFlash(kind, { ...words, message }, onReload);
   flash.setAttribute(KEY, key);
-  if (!certain) {
+  if (!isCertain) {
     flash.setAttribute(CERTAIN_KEY, certainKey);
   }
   flash.addEventListener(DISMISS, onDismiss);

@@ -1,8 +1,8 @@
 /**
  * Reports when the application enters and leaves maintenance.
  *
- * Subscribes to `oro/maintenance` with recovery, so a page that was offline learns of the change later. The user who switched
- * maintenance on is not told: that page has the switch to turn it off.
+ * Subscribes to `oro/maintenance` with recovery, so a page that was offline receives the change later. The user who switched
+ * maintenance on is not notified: that page has the switch to turn it off.
  */
 import { callSafely } from './callbacks.js';
 
@@ -33,10 +33,10 @@ export class Maintenance {
   #announced(payload) {
     /** @type {{ isOn?: unknown, userId?: unknown }} */
     const { isOn, userId } = typeof payload === 'object' && payload !== null ? payload : {};
-    const tellOn = Boolean(isOn) && !isSameUser(userId, this.#userId);
-    if (tellOn !== this.#isOn) {
-      this.#isOn = tellOn;
-      callSafely(this.#onChange, tellOn);
+    const isOnForUser = Boolean(isOn) && !isSameUser(userId, this.#userId);
+    if (isOnForUser !== this.#isOn) {
+      this.#isOn = isOnForUser;
+      callSafely(this.#onChange, isOnForUser);
     }
   }
 }

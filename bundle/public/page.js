@@ -14,8 +14,8 @@
  * events, which bubble:
  *
  *   orosync-state      `{state}`: state of the client, on each change and for each new element
- *   orosync-outdated   `{tags, userNames, certain}`: somebody else changed the content of the page; `certain: false`: possibly,
- *                      because events were missed. `preventDefault()` suppresses the message
+ *   orosync-outdated   `{tags, userNames, isCertain}`: somebody else changed the content of the page; `isCertain: false`:
+ *                      possibly, because events were missed. `preventDefault()` suppresses the message
  */
 import { LiveDocument } from './live-document.js';
 
@@ -103,12 +103,12 @@ export class OrosyncPage extends HTMLElement {
   }
 
   /** @param {import('./socket.js').StateName} state */
-  tellState(state) {
+  dispatchState(state) {
     this.dispatchEvent(new CustomEvent('orosync-state', { bubbles: true, detail: { state } }));
   }
 
   /** @param {import('./content-tracker.js').Outdated} outdated */
-  tellOutdated(outdated) {
+  dispatchOutdated(outdated) {
     return this.dispatchEvent(new CustomEvent('orosync-outdated', { bubbles: true, cancelable: true, detail: outdated }));
   }
 }

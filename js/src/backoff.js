@@ -97,7 +97,7 @@ export class Backoff {
     return this.#renewals === 1 ? 0 : delay(this.#renewals - 1, random);
   }
 
-  /** Forgets earlier failures: the application asked for a new connection. */
+  /** Forgets earlier failures: the application has called `connect()`. */
   reset() {
     this.#failures = 0;
     this.#renewals = 0;

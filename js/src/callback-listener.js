@@ -1,7 +1,7 @@
 /**
  * One callback of an application, as a listener of a topic.
  *
- * A callback with a `since` asks the server once for the events from that moment on. Events that arrive before the answer are
+ * A callback with a `since` requests the events from that moment on once. Events that arrive before the answer are
  * part of the answer too, so the callback receives nothing until then.
  */
 import { callSafely } from './callbacks.js';
@@ -16,7 +16,7 @@ export class CallbackListener {
   #onIncomplete;
   /** null: already answered, or no `since` was given. @type {Moment | null} */
   #since;
-  #isAsked = false;
+  #isRequested = false;
   #isOver = false;
 
   mayWait = false;
@@ -56,12 +56,12 @@ export class CallbackListener {
     return null;
   }
 
-  /** @param {Moment} opened @returns {import('./topic.js').Question | null} */
-  nextQuestion(opened) {
-    if (this.#since === null || this.#isAsked) {
+  /** @param {Moment} opened @returns {import('./topic.js').HistoryRequest | null} */
+  nextHistoryRequest(opened) {
+    if (this.#since === null || this.#isRequested) {
       return null;
     }
-    this.#isAsked = true;
+    this.#isRequested = true;
     return {
       milliseconds: Math.ceil(elapsed(this.#since, opened)),
       answered: (payloads, extent) => {
@@ -72,7 +72,7 @@ export class CallbackListener {
         }
       },
       lost: () => {
-        this.#isAsked = false;
+        this.#isRequested = false;
       },
     };
   }

@@ -61,8 +61,8 @@ const GRACE_MS = 1_000;
  * @property {{ outdated: Texts, maintenance: Texts }} texts
  * @property {string | null} contentId identifies the content of the element; null: not registered yet. Copies of the element
  *   share it
- * @property {(state: import('./socket.js').StateName) => void} tellState
- * @property {(outdated: Outdated) => boolean} tellOutdated false: the application shows its own message
+ * @property {(state: import('./socket.js').StateName) => void} dispatchState
+ * @property {(outdated: Outdated) => boolean} dispatchOutdated false: the application shows its own message
  */
 
 /**
@@ -90,7 +90,7 @@ export class LiveDocument {
   /** @type {Connection | null} */
   #connection = null;
   #ticketUrl = '';
-  /** `now`: PHP's time at the moment `asked` or slightly later; null: unknown. @type {{ now: number, asked: Moment } | null} */
+  /** `now`: PHP's time at the moment `requested` or slightly later; null: unknown. @type {{ now: number, requested: Moment } | null} */
   #clock = null;
   #age = new DocumentAge();
   #warnings = true;
@@ -99,8 +99,8 @@ export class LiveDocument {
   #isSettling = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #leaving;
-  /** Whether to show the maintenance message: maintenance is on and the message was not dismissed. */
-  #saysMaintenance = false;
+  /** Maintenance is on and its message was not dismissed. */
+  #showsMaintenance = false;
   #dismissMaintenance = () => {};
 
   /** The client of the document. An application may subscribe before there is an element. */
@@ -111,7 +111,7 @@ export class LiveDocument {
   });
 
   constructor() {
-    this.client.on('state', (state) => this.#elements.forEach((element) => element.tellState(state)));
+    this.client.on('state', (state) => this.#elements.forEach((element) => element.dispatchState(state)));
   }
 
   /** @param {PageElement} element */
@@ -152,7 +152,7 @@ export class LiveDocument {
       }
     });
     this.#forgetOldest();
-    if (newest !== undefined && this.#saysMaintenance) {
+    if (newest !== undefined && this.#showsMaintenance) {
       this.#showMaintenance();
     }
   }
@@ -202,10 +202,10 @@ export class LiveDocument {
     if (this.#connection === null) {
       throw new TicketRefusedError(NO_PAGE);
     }
-    const asked = momentNow();
+    const requested = momentNow();
     const answer = await ticketsFrom(this.#ticketUrl, {})(signal, topics);
     if (typeof answer === 'object' && answer?.now !== undefined) {
-      this.#clock = { now: answer.now, asked };
+      this.#clock = { now: answer.now, requested };
     }
     return answer;
   }
@@ -218,15 +218,15 @@ export class LiveDocument {
     }
     if (known?.element === null) {
       known.element = element;
-      this.#tell(known, known.outdated);
+      this.#report(known, known.outdated);
     } else {
-      // For a snapshot whose content was forgotten, only the stamp tells the age.
+      // For a snapshot whose content was forgotten, only the stamp gives the age.
       const guessed = isNew(element) ? this.#age.guess() : null;
       this.#contentCount += 1;
       element.contentId = String(this.#contentCount);
       this.#contents.set(element.contentId, this.#contentOf(element, guessed));
     }
-    element.tellState(this.client.state);
+    element.dispatchState(this.client.state);
   }
 
   /**
@@ -241,12 +241,12 @@ export class LiveDocument {
       content.forget = this.#connection.tracker.tagContent(
         element.tags,
         (outdated) => {
-          if (outdated.certain && content.outdated?.certain === false) {
+          if (outdated.isCertain && content.outdated?.isCertain === false) {
             // The certain message replaces the uncertain one, even if the application shows it.
             content.dismiss();
           }
           content.outdated = together(content.outdated, outdated);
-          this.#tell(content, outdated);
+          this.#report(content, outdated);
         },
         { since: this.#sinceOf(element.renderedAt, guessed) },
       );
@@ -266,14 +266,14 @@ export class LiveDocument {
     }
     const latest = this.#age.latest();
     return () =>
-      this.#clock === null ? guessed : earlierOf(latest, earlierBy(this.#clock.asked, this.#clock.now - renderedAt));
+      this.#clock === null ? guessed : earlierOf(latest, earlierBy(this.#clock.requested, this.#clock.now - renderedAt));
   }
 
   /** @param {Content} content @param {Outdated | null} outdated */
-  #tell(content, outdated) {
+  #report(content, outdated) {
     const { element } = content;
-    if (element !== null && outdated !== null && element.tellOutdated(outdated)) {
-      content.dismiss = showFlash({ kind: 'outdated', certain: outdated.certain, texts: element.texts.outdated });
+    if (element !== null && outdated !== null && element.dispatchOutdated(outdated)) {
+      content.dismiss = showFlash({ kind: 'outdated', isCertain: outdated.isCertain, texts: element.texts.outdated });
     }
   }
 
@@ -291,7 +291,7 @@ export class LiveDocument {
 
   /** @param {boolean} isOn */
   #maintenanceChanged(isOn) {
-    this.#saysMaintenance = isOn;
+    this.#showsMaintenance = isOn;
     if (isOn) {
       this.#showMaintenance();
     } else {
@@ -304,7 +304,7 @@ export class LiveDocument {
       kind: 'maintenance',
       texts: this.#texts?.maintenance,
       onDismiss: () => {
-        this.#saysMaintenance = false;
+        this.#showsMaintenance = false;
       },
     });
   }
@@ -330,8 +330,8 @@ function leave(content) {
  * @param {Outdated} outdated
  * @returns {Outdated}
  */
-const together = (before, { tags, userNames, certain }) => ({
+const together = (before, { tags, userNames, isCertain }) => ({
   tags: [...new Set([...(before?.tags ?? []), ...tags])],
   userNames: [...new Set([...(before?.userNames ?? []), ...userNames])],
-  certain: certain || before?.certain === true,
+  isCertain: isCertain || before?.isCertain === true,
 });

@@ -1,6 +1,6 @@
 /**
- * Points in time on both clocks of a page. On some systems `performance.now()` stops during sleep, and `Date.now()` can be set.
- * The longer of the two durations is therefore at least the real one, unless both happen together.
+ * Points in time on both clocks of a page. On some systems `performance.now()` stops during sleep, and `Date.now()` can be set
+ * back. The longer of the two durations is therefore never too short, unless both happen together.
  */
 
 /**

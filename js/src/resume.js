@@ -1,10 +1,10 @@
 /**
  * The resume ticket: issued by the server to a session for its next connection, so that reconnecting needs no request to PHP.
  *
- *             start()           answer
- *   stopped ──────────▶ asked ────────▶ resting ──▶ asked …   after 50 % to 70 % of the ticket's lifetime
- *      ▲                  │                │
- *      └──────────────────┴────────────────┘  stop(); or the server does not know the procedure (`onUnknown`)
+ *             start()               answer
+ *   stopped ──────────▶ requested ────────▶ scheduled ──▶ requested …   after 50 % to 70 % of the ticket's lifetime
+ *      ▲                    │                   │
+ *      └────────────────────┴───────────────────┘  stop(); or the server does not know the procedure (`onUnknown`)
  *
  * Each answer also carries the session's positions, so the renewals continue even without a ticket. The ticket is kept in
  * memory only, and outlives its session.
@@ -13,7 +13,7 @@
  * The ticket is kept until a connection opens, the server rejects it, it expires, or `MAX_FAILURES` consecutive attempts end
  * without a close code.
  *
- * Owns one timer. Bounds: one ticket, one unanswered call, at least `MIN_REST_MS` between calls.
+ * Owns one timer. Bounds: one ticket, one unanswered call, at least `MIN_INTERVAL_MS` between calls.
  */
 import { elapsed, momentNow } from './moment.js';
 import { encodeCall, isUnknownProcedure } from './wamp.js';
@@ -30,13 +30,13 @@ const DEFAULT_SECONDS = 300;
 /** `setTimeout` overflows beyond 24 days and then fires immediately. */
 const MAX_SECONDS = 24 * 60 * 60;
 
-const MIN_REST_MS = 1_000;
+const MIN_INTERVAL_MS = 1_000;
 
 /**
- * Consecutive attempts with one ticket that may end without a close code before the client asks PHP. Usually the server is down
- * and PHP cannot help; but an older server rejects the ticket with an HTTP status that browsers hide, and a proxy may reject
- * the subprotocol every time. After this many attempts the backoff has spread the pages over 30 s, so they do not all ask PHP
- * at the same moment.
+ * Consecutive attempts with one ticket that may end without a close code before the client requests a ticket from PHP. Usually
+ * the server is down and PHP cannot help; but an older server rejects the ticket with an HTTP status that browsers hide, and a
+ * proxy may reject the subprotocol every time. After this many attempts the backoff has spread the pages over 30 s, so they do
+ * not all send a request to PHP at the same moment.
  */
 export const MAX_FAILURES = 5;
 
@@ -49,16 +49,16 @@ const LATEST = 0.7;
 
 /** @typedef {import('./moment.js').Moment} Moment */
 /**
- * @typedef {{ ticket: string, since: Moment, lifetime: number, failures: number }} Kept `lifetime` in milliseconds; `failures`:
- *   consecutive attempts that ended without a close code
+ * @typedef {{ ticket: string, since: Moment, lifetime: number, failures: number }} HeldTicket `lifetime` in milliseconds;
+ *   `failures`: consecutive attempts that ended without a close code
  */
 /** @typedef {{ name: 'stopped' }} Stopped */
-/** @typedef {{ name: 'asked', since: Moment }} Asked */
-/** @typedef {{ name: 'resting', since: Moment, rest: number, timer: ReturnType<typeof setTimeout> }} Resting */
+/** @typedef {{ name: 'requested', since: Moment }} Requested */
+/** @typedef {{ name: 'scheduled', since: Moment, delay: number, timer: ReturnType<typeof setTimeout> }} Scheduled */
 
 /**
  * @typedef {object} ResumeHandlers
- * @property {() => void} ask sends `CALL`
+ * @property {() => void} request sends `CALL`
  * @property {(positions: Record<string, string>) => void} onPositions position of each topic with recovery
  * @property {() => void} onUnknown the server knows neither the procedure nor resume tickets
  */
@@ -66,10 +66,10 @@ const LATEST = 0.7;
 export class Resume {
   #handlers;
   #random;
-  /** @type {Stopped | Asked | Resting} */
+  /** @type {Stopped | Requested | Scheduled} */
   #state = { name: 'stopped' };
-  /** @type {Kept | null} */
-  #kept = null;
+  /** @type {HeldTicket | null} */
+  #held = null;
 
   /** @param {ResumeHandlers} handlers @param {() => number} random 0 to 1 */
   constructor(handlers, random) {
@@ -80,12 +80,12 @@ export class Resume {
   /** Requests a ticket for the new session, and renews it until `stop()`. */
   start() {
     this.stop();
-    this.#ask();
+    this.#request();
   }
 
   /** Ends the renewals; the ticket is kept. */
   stop() {
-    if (this.#state.name === 'resting') {
+    if (this.#state.name === 'scheduled') {
       clearTimeout(this.#state.timer);
     }
     this.#state = { name: 'stopped' };
@@ -93,9 +93,9 @@ export class Resume {
 
   /** Renews an overdue ticket: the page was suspended, or the machine slept. */
   renewIfOverdue() {
-    if (this.#state.name === 'resting' && elapsed(this.#state.since, momentNow()) >= this.#state.rest) {
+    if (this.#state.name === 'scheduled' && elapsed(this.#state.since, momentNow()) >= this.#state.delay) {
       clearTimeout(this.#state.timer);
-      this.#ask();
+      this.#request();
     }
   }
 
@@ -107,7 +107,7 @@ export class Resume {
     if (!('callId' in message) || message.callId !== CALL_ID) {
       return false;
     }
-    if (this.#state.name === 'asked') {
+    if (this.#state.name === 'requested') {
       const { since } = this.#state;
       if (message.type === 'callResult') {
         this.#answered(message.result, since);
@@ -122,18 +122,18 @@ export class Resume {
   }
 
   /** The ticket for the next attempt; null: request one from PHP. */
-  take() {
-    if (this.#kept !== null && elapsed(this.#kept.since, momentNow()) >= this.#kept.lifetime) {
+  ticket() {
+    if (this.#held !== null && elapsed(this.#held.since, momentNow()) >= this.#held.lifetime) {
       this.forget();
     }
-    return this.#kept?.ticket ?? null;
+    return this.#held?.ticket ?? null;
   }
 
   /** Counts a failed attempt with the ticket. @param {boolean} isUnexplained whether it ended without a close code */
   failed(isUnexplained) {
-    if (this.#kept !== null) {
-      this.#kept.failures = isUnexplained ? this.#kept.failures + 1 : 0;
-      if (this.#kept.failures === MAX_FAILURES) {
+    if (this.#held !== null) {
+      this.#held.failures = isUnexplained ? this.#held.failures + 1 : 0;
+      if (this.#held.failures === MAX_FAILURES) {
         this.forget();
       }
     }
@@ -141,20 +141,20 @@ export class Resume {
 
   /** Discards the ticket: the next attempt requests one from PHP. */
   forget() {
-    this.#kept = null;
+    this.#held = null;
   }
 
-  #ask() {
-    this.#state = { name: 'asked', since: momentNow() };
-    this.#handlers.ask();
+  #request() {
+    this.#state = { name: 'requested', since: momentNow() };
+    this.#handlers.request();
   }
 
   /** @param {unknown} answer @param {Moment} since when the ticket was requested: it was issued later */
   #answered(answer, since) {
     const { ticket, seconds, positions } = /** @type {Record<string, unknown>} */ (isObject(answer) ? answer : {});
     const lifetime = 1_000 * (typeof seconds === 'number' && seconds > 0 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS);
-    this.#kept = isTicket(ticket) ? { ticket, since, lifetime, failures: 0 } : null;
-    this.#rest(lifetime, since);
+    this.#held = isTicket(ticket) ? { ticket, since, lifetime, failures: 0 } : null;
+    this.#schedule(lifetime, since);
     const entries = Object.entries(isObject(positions) ? positions : {});
     this.#handlers.onPositions(Object.fromEntries(entries.filter(([, position]) => typeof position === 'string')));
   }
@@ -162,15 +162,15 @@ export class Resume {
   /** Schedules the next call after a failed one, while the current ticket is still valid. */
   #failed() {
     const now = momentNow();
-    const remaining = this.#kept === null ? 0 : this.#kept.lifetime - elapsed(this.#kept.since, now);
-    this.#rest(remaining > 0 ? remaining : DEFAULT_SECONDS * 1_000, now);
+    const remaining = this.#held === null ? 0 : this.#held.lifetime - elapsed(this.#held.since, now);
+    this.#schedule(remaining > 0 ? remaining : DEFAULT_SECONDS * 1_000, now);
   }
 
   /** @param {number} lifetime of the ticket, in milliseconds @param {Moment} since */
-  #rest(lifetime, since) {
+  #schedule(lifetime, since) {
     const part = EARLIEST + this.#random() * (LATEST - EARLIEST);
-    const rest = Math.max(MIN_REST_MS, Math.round(lifetime * part));
-    this.#state = { name: 'resting', since, rest, timer: setTimeout(() => this.#ask(), rest) };
+    const delay = Math.max(MIN_INTERVAL_MS, Math.round(lifetime * part));
+    this.#state = { name: 'scheduled', since, delay, timer: setTimeout(() => this.#request(), delay) };
   }
 }
 

@@ -1,25 +1,26 @@
 /**
  * Connection state machine: ticket, socket, WELCOME, and reconnecting after each end.
  *
- *            connect()             ticket              WELCOME
- *   closed ─────────────▶ asking ─────────▶ opening ─────────────▶ open
- *                         ▲  ▲ │               │                    │
- *               connect() │  │ │ no ticket     │ not opened         │ ended
- *                         │  │ ▼               ▼                    ▼
- *   refused ──────────────┘  │ └──────────── retry?     ────────────┘
- *      ▲                     │                 │     │
- *      └─────────────────────┼────── never ────┘     │ soon, later
- *                            │                       ▼
- *                            └─────────────────── waiting
- *                              delay over, connect(); online, visible unless "later"
+ *           connect()                      ticket                 WELCOME
+ *   closed ────────────▶ requesting-ticket ────────▶ connecting ───────────▶ connected
+ *                         ▲     ▲     │                  │                       │
+ *               connect() │     │     │ no ticket        │ failed                │ ended
+ *                         │     │     ▼                  ▼                       ▼
+ *   refused ──────────────┘     │     └──────────── when to retry? ──────────────┘
+ *      ▲                        │                     │        │
+ *      └────────────────────────┼───────── never ─────┘        │ soon, later
+ *                               │                              ▼
+ *                               └──────────────────────── backing-off
+ *                                 delay over, connect(); online, visible unless "later"
  *
- *   With a resume ticket: opening instead of asking. If the server rejects it: waiting without a delay, then asking.
+ *   With a resume ticket: connecting instead of requesting-ticket. If the server rejects it: backing-off without a delay, then
+ *   requesting-ticket.
  *
- *   renew() from open: waiting; without a delay, unless the previous connection was renewed too. A session that was opened with a
- *   resume ticket renews itself if the server does not know such tickets: it accepted the page as anonymous.
+ *   renew() from connected: backing-off; without a delay, unless the previous connection was renewed too. A session that was
+ *   opened with a resume ticket renews itself if the server does not know such tickets: it accepted the page as anonymous.
  *
  *   close() from any state: closed. pagehide from any state but closed and refused: suspended. pageshow or connect() from
- *   suspended: asking.
+ *   suspended: a new attempt.
  *
  * Owns the socket, the timer of the current state, the heartbeat, the resume ticket and the page listeners; `close()` ends all
  * of them. Bounds: one time limit for the ticket request, and the same from the ticket to WELCOME. Knows nothing of
@@ -45,24 +46,24 @@ const NO_CLOSE_FRAME = 1006;
 
 /** @typedef {ReturnType<typeof setTimeout>} Timer */
 /** @typedef {{ name: 'closed' }} Closed  nothing runs: the initial state, and the state after `close()` */
-/** @typedef {{ name: 'asking', abort: AbortController, limit: Timer }} Asking  waits for a ticket */
+/** @typedef {{ name: 'requesting-ticket', abort: AbortController, limit: Timer }} RequestingTicket  waits for the ticket */
 /**
- * @typedef {{ name: 'opening', socket: WebSocket, limit: Timer, resumption: Resumption | null }} Opening the socket is
- *   connecting, or waits for WELCOME
+ * @typedef {{ name: 'connecting', socket: WebSocket, limit: Timer, resumption: Resumption | null }} Connecting  the
+ *   socket is opening, or waits for WELCOME
  */
 /** @typedef {{ ticket: string, isAfterTimeout: boolean }} Resumption  an attempt with a resume ticket */
 /**
- * @typedef {{ name: 'open', socket: WebSocket, sessionId: string, isResumed: boolean }} Open `isResumed`: opened with a resume
- *   ticket
+ * @typedef {{ name: 'connected', socket: WebSocket, sessionId: string, isResumed: boolean }} Connected `isResumed`: opened with
+ *   a resume ticket
  */
 /**
- * @typedef {{ name: 'waiting', timer: Timer, mayRetryNow: boolean, isAfterTimeout: boolean, isRenewal: boolean }} Waiting waits
- *   for the next attempt. `mayRetryNow`: whether an event such as `online` may start it early; false after close code 1013.
- *   `isAfterTimeout`: the heartbeat timed out. `isRenewal`: a working connection was ended for a new ticket
+ * @typedef {{ name: 'backing-off', timer: Timer, mayRetryNow: boolean, isAfterTimeout: boolean, isRenewal: boolean }} BackingOff
+ *   waits for the next attempt. `mayRetryNow`: whether an event such as `online` may start it early; false after close code
+ *   1013. `isAfterTimeout`: the heartbeat timed out. `isRenewal`: a working connection was ended for a new ticket
  */
 /** @typedef {{ name: 'refused' }} Refused  retrying would not help; only `connect()` leaves this state */
 /** @typedef {{ name: 'suspended' }} Suspended  the page is in the back/forward cache or is being unloaded */
-/** @typedef {Closed | Asking | Opening | Open | Waiting | Refused | Suspended} State */
+/** @typedef {Closed | RequestingTicket | Connecting | Connected | BackingOff | Refused | Suspended} State */
 /** @typedef {State['name']} StateName */
 
 /**
@@ -115,12 +116,12 @@ export class Socket {
     this.#settings = settings;
     this.#handlers = handlers;
     this.#heartbeat = new Heartbeat(
-      { ask: () => this.#sendAtOnce(PING), unsent: () => this.#unsent(), lost: () => this.#lost() },
+      { ping: () => this.#sendAtOnce(PING), unsent: () => this.#unsent(), lost: () => this.#lost() },
       settings.random,
     );
     this.#resume = new Resume(
       {
-        ask: () => this.#sendAtOnce(CALL),
+        request: () => this.#sendAtOnce(CALL),
         onPositions: (positions) => handlers.onPositions(positions),
         onUnknown: () => this.#cannotResume(),
       },
@@ -135,12 +136,12 @@ export class Socket {
 
   /** @type {string | null} */
   get sessionId() {
-    return this.#state.name === 'open' ? this.#state.sessionId : null;
+    return this.#state.name === 'connected' ? this.#state.sessionId : null;
   }
 
   /** Whether the client ended its connection for a new ticket, and the next attempt has not started. */
   get isRenewing() {
-    return this.#state.name === 'waiting' && this.#state.isRenewal;
+    return this.#state.name === 'backing-off' && this.#state.isRenewal;
   }
 
   /**
@@ -152,15 +153,15 @@ export class Socket {
       case 'refused':
         this.#backoff.reset();
         this.#listen();
-        this.#ask();
+        this.#attempt();
         break;
-      case 'waiting':
+      case 'backing-off':
       case 'suspended':
-        this.#ask();
+        this.#attempt();
         break;
-      case 'asking':
-      case 'opening':
-      case 'open':
+      case 'requesting-ticket':
+      case 'connecting':
+      case 'connected':
         break;
     }
   }
@@ -189,18 +190,18 @@ export class Socket {
    * @returns {boolean} false: not connected, or the send buffer is full
    */
   send(text) {
-    if (this.#state.name !== 'open' || this.#state.socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+    if (this.#state.name !== 'connected' || this.#state.socket.bufferedAmount > MAX_BUFFERED_BYTES) {
       return false;
     }
     this.#state.socket.send(text);
     return true;
   }
 
-  #ask() {
-    const isAfterTimeout = this.#state.name === 'waiting' && this.#state.isAfterTimeout;
-    const kept = this.#resume.take();
-    if (kept !== null) {
-      this.#open(null, { ticket: kept, isAfterTimeout });
+  #attempt() {
+    const isAfterTimeout = this.#state.name === 'backing-off' && this.#state.isAfterTimeout;
+    const resumeTicket = this.#resume.ticket();
+    if (resumeTicket !== null) {
+      this.#openSocket(null, { ticket: resumeTicket, isAfterTimeout });
       return;
     }
     this.#release();
@@ -211,20 +212,20 @@ export class Socket {
       () => this.#failed(NO_SOCKET, `no ticket within ${connectTimeoutMs} ms`, 'soon'),
       connectTimeoutMs,
     );
-    /** @type {Asking} */
-    const asking = { name: 'asking', abort, limit };
-    this.#enter(asking);
-    if (this.#state !== asking) {
+    /** @type {RequestingTicket} */
+    const requesting = { name: 'requesting-ticket', abort, limit };
+    this.#enter(requesting);
+    if (this.#state !== requesting) {
       return; // a handler has called close()
     }
     ticket(abort.signal).then(
       (value) => {
-        if (this.#state === asking) {
-          this.#open(value, null);
+        if (this.#state === requesting) {
+          this.#openSocket(value, null);
         }
       },
       (error) => {
-        if (this.#state === asking) {
+        if (this.#state === requesting) {
           this.#failed(NO_SOCKET, messageOf(error), error instanceof TicketRefusedError ? 'never' : 'soon');
         }
       },
@@ -232,7 +233,7 @@ export class Socket {
   }
 
   /** @param {string | null} ticket issued by PHP @param {Resumption | null} resumption */
-  #open(ticket, resumption) {
+  #openSocket(ticket, resumption) {
     const { url, connectTimeoutMs } = this.#settings;
     /** @type {WebSocket} */
     let socket;
@@ -264,7 +265,7 @@ export class Socket {
     });
     // A close event with the reason follows each error event. Without a listener some runtimes report the error as uncaught.
     socket.addEventListener('error', () => {});
-    this.#enter({ name: 'opening', socket, limit, resumption });
+    this.#enter({ name: 'connecting', socket, limit, resumption });
   }
 
   /**
@@ -275,8 +276,8 @@ export class Socket {
     if (!this.#isPresent(socket)) {
       return;
     }
-    if (this.#state.name === 'open') {
-      this.#heartbeat.heard();
+    if (this.#state.name === 'connected') {
+      this.#heartbeat.received();
     }
     let message;
     try {
@@ -285,12 +286,12 @@ export class Socket {
       report(error);
       return;
     }
-    if (this.#state.name === 'opening' && message.type === 'welcome') {
+    if (this.#state.name === 'connecting' && message.type === 'welcome') {
       clearTimeout(this.#state.limit);
       this.#backoff.opened(performance.now());
-      this.#heartbeat.heard();
+      this.#heartbeat.received();
       this.#resume.forget(); // used for this connection, or issued to an earlier session
-      this.#enter({ name: 'open', socket, sessionId: message.sessionId, isResumed: this.#state.resumption !== null });
+      this.#enter({ name: 'connected', socket, sessionId: message.sessionId, isResumed: this.#state.resumption !== null });
       if (this.#isPresent(socket)) {
         this.#handlers.onOpen(message.sessionId);
       }
@@ -299,14 +300,14 @@ export class Socket {
       if (this.#isPresent(socket) && socket.protocol === SUBPROTOCOLS[0]) {
         this.#resume.start();
       }
-    } else if (this.#state.name === 'open' && message.type !== 'welcome' && !this.#resume.received(message)) {
+    } else if (this.#state.name === 'connected' && message.type !== 'welcome' && !this.#resume.received(message)) {
       this.#handlers.onMessage(message);
     }
   }
 
   /** Renews the connection if the server ignored its resume ticket and so knows no identity. */
   #cannotResume() {
-    if (this.#state.name === 'open' && this.#state.isResumed) {
+    if (this.#state.name === 'connected' && this.#state.isResumed) {
       this.renew('the server does not know resume tickets');
     }
   }
@@ -318,11 +319,11 @@ export class Socket {
    * @param {boolean} isRenewal
    */
   #replace(reason, isRenewal) {
-    if (this.#state.name === 'open') {
+    if (this.#state.name === 'connected') {
       const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
-      const timer = setTimeout(() => this.#ask(), wait);
+      const timer = setTimeout(() => this.#attempt(), wait);
       const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
-      this.#end({ name: 'waiting', timer, mayRetryNow: true, isAfterTimeout: false, isRenewal }, ended);
+      this.#end({ name: 'backing-off', timer, mayRetryNow: true, isAfterTimeout: false, isRenewal }, ended);
     }
   }
 
@@ -338,16 +339,16 @@ export class Socket {
       this.#end({ name: 'refused' }, { code, reason, willRetry: false, delay: null });
       return;
     }
-    const resumption = this.#state.name === 'opening' ? this.#state.resumption : null;
+    const resumption = this.#state.name === 'connecting' ? this.#state.resumption : null;
     if (resumption !== null) {
       this.#resume.failed(code === NO_CLOSE_FRAME);
     }
     const isRefused = resumption !== null && needsNewTicket(code);
     const delay = isRefused ? 0 : this.#backoff.ended(when, performance.now(), this.#settings.random());
-    const timer = setTimeout(() => this.#ask(), delay);
+    const timer = setTimeout(() => this.#attempt(), delay);
     const isAfterTimeout = resumption?.isAfterTimeout === true;
     const ended = { code, reason, willRetry: true, delay };
-    this.#end({ name: 'waiting', timer, mayRetryNow: when === 'soon', isAfterTimeout, isRenewal: false }, ended);
+    this.#end({ name: 'backing-off', timer, mayRetryNow: when === 'soon', isAfterTimeout, isRenewal: false }, ended);
   }
 
   #suspend() {
@@ -358,8 +359,8 @@ export class Socket {
 
   /** Reacts to `online` and a visible page: retries now, and checks that an open connection still works. */
   #check() {
-    if (this.#state.name === 'waiting' && this.#state.mayRetryNow) {
-      this.#ask();
+    if (this.#state.name === 'backing-off' && this.#state.mayRetryNow) {
+      this.#attempt();
     }
     this.#resume.renewIfOverdue();
     this.#heartbeat.check();
@@ -367,21 +368,21 @@ export class Socket {
 
   /** Sends regardless of the high-water mark. @param {string} text */
   #sendAtOnce(text) {
-    if (this.#state.name === 'open') {
+    if (this.#state.name === 'connected') {
       this.#state.socket.send(text);
     }
   }
 
   #unsent() {
-    return this.#state.name === 'open' ? this.#state.socket.bufferedAmount : 0;
+    return this.#state.name === 'connected' ? this.#state.socket.bufferedAmount : 0;
   }
 
   /** Reconnects without delay after a heartbeat timeout. Pages of the same server time out at different moments. */
   #lost() {
     this.#backoff.ended('soon', performance.now(), this.#settings.random());
-    const timer = setTimeout(() => this.#ask(), 0);
+    const timer = setTimeout(() => this.#attempt(), 0);
     const ended = { code: NO_CLOSE_FRAME, reason: 'the server does not answer', willRetry: true, delay: 0 };
-    this.#end({ name: 'waiting', timer, mayRetryNow: true, isAfterTimeout: true, isRenewal: false }, ended);
+    this.#end({ name: 'backing-off', timer, mayRetryNow: true, isAfterTimeout: true, isRenewal: false }, ended);
   }
 
   /**
@@ -394,7 +395,7 @@ export class Socket {
     const { name } = this.#state;
     this.#release();
     this.#enter(next);
-    if (name === 'asking' || name === 'opening' || name === 'open') {
+    if (name === 'requesting-ticket' || name === 'connecting' || name === 'connected') {
       this.#handlers.onEnd(ended);
     }
   }
@@ -403,20 +404,20 @@ export class Socket {
   #release() {
     const state = this.#state;
     switch (state.name) {
-      case 'asking':
+      case 'requesting-ticket':
         clearTimeout(state.limit);
         state.abort.abort();
         break;
-      case 'opening':
+      case 'connecting':
         clearTimeout(state.limit);
         state.socket.close(NORMAL_CLOSE);
         break;
-      case 'open':
+      case 'connected':
         this.#heartbeat.stop();
         this.#resume.stop();
         state.socket.close(NORMAL_CLOSE);
         break;
-      case 'waiting':
+      case 'backing-off':
         clearTimeout(state.timer);
         break;
       case 'closed':
@@ -434,7 +435,7 @@ export class Socket {
 
   /** Whether this is the current socket: an old one may still dispatch events. @param {WebSocket} socket */
   #isPresent(socket) {
-    return (this.#state.name === 'opening' || this.#state.name === 'open') && this.#state.socket === socket;
+    return (this.#state.name === 'connecting' || this.#state.name === 'connected') && this.#state.socket === socket;
   }
 
   /** @param {number} code */
@@ -442,7 +443,7 @@ export class Socket {
     if (code !== NO_CLOSE_FRAME) {
       return `closed with code ${code}`;
     }
-    return this.#state.name === 'open'
+    return this.#state.name === 'connected'
       ? 'the connection was lost'
       : 'the server cannot be reached, or has refused the ticket';
   }
@@ -457,7 +458,7 @@ export class Socket {
       'pageshow',
       ({ persisted }) => {
         if (persisted && this.#state.name === 'suspended') {
-          this.#ask();
+          this.#attempt();
         } else if (persisted) {
           // The browser reports the socket as open, but messages that arrived meanwhile are lost.
           this.#replace('the page came out of the back/forward cache', false);

@@ -26,7 +26,7 @@ const SEND_RETRY_MS = 100;
  */
 export const RENEWAL_MS = 2_000;
 
-/** Handle of a listener in a topic. @typedef {{ update: () => void, remove: () => void }} Listening */
+/** Handle of a listener in a topic. @typedef {{ update: () => void, remove: () => void }} ListenerHandle */
 
 export class Subscriptions {
   #send;
@@ -70,7 +70,7 @@ export class Subscriptions {
   /**
    * @param {string} name
    * @param {import('./topic.js').Listener} listener
-   * @returns {Listening} `update`: call it when the listener's tags have changed or it has a question
+   * @returns {ListenerHandle} `update`: call it when the listener's tags have changed or it has a request
    */
   add(name, listener) {
     const topic = this.#topics.get(name) ?? new Topic(name, () => this.#onIncomplete(name));

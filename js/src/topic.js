@@ -5,15 +5,15 @@
  * events since the topic's position, and each later EVENT carries its position:
  *
  *               SUBSCRIBE
- *   nothing ──────────────▶ plain
+ *   none ─────────────────▶ plain
  *      │                      │ call
  *      │ call                 ▼           answer
- *      └───────────────────▶ asked ─────────────────▶ live      more calls: new tags, questions about earlier events
+ *      └───────────────▶ subscribing ───────────────▶ live      more calls: new tags, requests for earlier events
  *                              │ │ refused
  *                              │ └─────────▶ refused
- *                              └──▶ back, then SUBSCRIBE: the server does not know the call
+ *                              └──▶ the state before, then SUBSCRIBE: the server does not know the call
  *
- *   The end of the session and UNSUBSCRIBE lead back to "nothing". A call that the server cannot answer at the moment leads back
+ *   The end of the session and UNSUBSCRIBE lead back to "none". A call that the server cannot answer at the moment leads back
  *   to the state before it; after `allowRetry()` the call is repeated.
  *
  * The position outlives sessions. It advances only with events that the listeners have received, so after an unanswered call
@@ -40,14 +40,14 @@ const NO_POSITION = '0.0';
  * @property {(payload: unknown) => void} onMissed an event that was published without a connection
  * @property {() => void} onIncomplete events may be missing
  * @property {() => string[] | null} tags the listener receives only events of these tags; null: all events
- * @property {(opened: import('./moment.js').Moment) => Question | null} nextQuestion its question about earlier events; null:
- *   none. It returns no other question until this one is settled
+ * @property {(opened: import('./moment.js').Moment) => HistoryRequest | null} nextHistoryRequest null: none. It returns no other
+ *   request until this one is settled
  */
 
 /**
- * A question about earlier events. Settled once, by `answered` or by `lost`; after `lost` it may be asked again.
+ * A request for earlier events. Settled once, by `answered` or by `lost`; after `lost` it may be repeated.
  *
- * @typedef {object} Question
+ * @typedef {object} HistoryRequest
  * @property {number} milliseconds start of the interval, before the opening of the session; negative: after it
  * @property {(payloads: unknown[], extent: Extent) => void} answered
  * @property {() => void} lost
@@ -65,12 +65,12 @@ const NO_POSITION = '0.0';
  * @property {Subscription} before
  * @property {string} filterBefore
  * @property {string | null} since
- * @property {Question | null} question
+ * @property {HistoryRequest | null} request
  * @property {boolean} isAfterGap a listener with recovery had received all events up to the end of an earlier session
  * @property {boolean} isAfterRenewal the gap was short (`#isAfterRenewal`)
  */
 
-/** @typedef {'nothing' | 'plain' | 'asked' | 'live' | 'refused'} Subscription */
+/** @typedef {'none' | 'plain' | 'subscribing' | 'live' | 'refused'} Subscription */
 
 /**
  * Properties of a session.
@@ -93,7 +93,7 @@ const NO_POSITION = '0.0';
  * @property {() => void} after
  */
 
-const nothing = () => {};
+const noop = () => {};
 
 export class Topic {
   #onIncomplete;
@@ -106,7 +106,7 @@ export class Topic {
   /** @type {string | null} */
   #position = null;
   /** @type {Subscription} */
-  #subscription = 'nothing';
+  #subscription = 'none';
   /** Tags sent to the session, as JSON. */
   #filter = 'null';
   /** Whether the session failed a call for this topic, so SUBSCRIBE is used. */
@@ -136,7 +136,7 @@ export class Topic {
 
   /** Whether there are no listeners and no subscription to end. */
   get isOver() {
-    return this.isEmpty && this.#subscription === 'nothing';
+    return this.isEmpty && this.#subscription === 'none';
   }
 
   /** Consecutive calls that the server could not answer. */
@@ -156,16 +156,16 @@ export class Topic {
 
   /** Ends the session. The next one has no subscription yet. */
   reset() {
-    const question = this.#call?.question;
+    const request = this.#call?.request;
     this.#wasFollowed = this.#subscription === 'plain' || this.#subscription === 'live';
     this.#call = null;
-    this.#subscription = 'nothing';
+    this.#subscription = 'none';
     this.#filter = 'null';
     this.#isPlain = false;
     this.#isUnfiltered = false;
     this.#isDeferred = false;
     this.#unavailableCount = 0;
-    question?.lost();
+    request?.lost();
   }
 
   /** Allows the next try of a call that the server could not answer. */
@@ -203,17 +203,17 @@ export class Topic {
       return null;
     }
     if (this.isEmpty) {
-      return this.#subscription === 'nothing' ? null : this.#unsubscribe();
+      return this.#subscription === 'none' ? null : this.#unsubscribe();
     }
     const isPlain = session.isLegacy || this.#isPlain || !this.#recovers;
-    if (this.#subscription === 'nothing' && isPlain) {
+    if (this.#subscription === 'none' && isPlain) {
       return this.#subscribe(session);
     }
     if (this.#subscription === 'refused') {
       return null;
     }
     if (this.#subscription === 'plain' && isPlain) {
-      return { callId: null, text: null, sent: nothing, unsent: nothing, after: () => this.#answerNothing(session) };
+      return { callId: null, text: null, sent: noop, unsent: noop, after: () => this.#answerWithoutHistory(session) };
     }
     return this.#nextCall(session, callId);
   }
@@ -236,11 +236,11 @@ export class Topic {
         followers.forEach((listener) => this.#with(listener, () => listener.onMissed(payload)));
       });
     }
-    // Before the question is answered: the gap of the other listeners is a separate one.
+    // Before the request is answered: the gap of the other listeners is a separate one.
     if (call.isAfterGap && (call.since === null || !isComplete) && !(call.isAfterRenewal && isWithoutHistory)) {
-      this.#tellIncomplete(followers);
+      this.#reportIncomplete(followers);
     }
-    call.question?.answered(payloads, isWithoutHistory ? 'withoutHistory' : isComplete ? 'complete' : 'incomplete');
+    call.request?.answered(payloads, isWithoutHistory ? 'withoutHistory' : isComplete ? 'complete' : 'incomplete');
   }
 
   /**
@@ -251,7 +251,7 @@ export class Topic {
    *   know the call; later: it cannot answer at the moment; failed: any other error
    */
   failed(error) {
-    const { subscribes, before, filterBefore, question } = this.#endCall();
+    const { subscribes, before, filterBefore, request } = this.#endCall();
     if (!subscribes) {
       this.#isUnfiltered = true;
       return 'failed';
@@ -261,12 +261,12 @@ export class Topic {
       this.#filter = filterBefore;
       this.#isDeferred = true;
       this.#unavailableCount += 1;
-      question?.lost();
+      request?.lost();
       return 'later';
     }
     if (error.uri === this.name) {
       this.#subscription = 'refused';
-      question?.lost();
+      request?.lost();
       return 'refused';
     }
     const isUnknown = before !== 'live' && isUnknownProcedure(error);
@@ -274,9 +274,9 @@ export class Topic {
     this.#isPlain = before !== 'live';
     this.#isUnfiltered = true;
     if (isUnknown) {
-      question?.lost();
+      request?.lost();
     } else {
-      question?.answered([], 'incomplete');
+      request?.answered([], 'incomplete');
     }
     return isUnknown ? 'unknown' : 'failed';
   }
@@ -287,7 +287,7 @@ export class Topic {
 
   /** Whether a listener with recovery that had received everything is not subscribed now. */
   get #isAfterGap() {
-    return this.#subscription === 'nothing' && this.#present().some((listener) => listener.recovers && this.#listeners.get(listener));
+    return this.#subscription === 'none' && this.#present().some((listener) => listener.recovers && this.#listeners.get(listener));
   }
 
   /**
@@ -312,9 +312,9 @@ export class Topic {
   /** @returns {Message} */
   #unsubscribe() {
     const sent = () => {
-      this.#subscription = 'nothing';
+      this.#subscription = 'none';
     };
-    return { callId: null, text: encodeUnsubscribe(this.name), sent, unsent: nothing, after: nothing };
+    return { callId: null, text: encodeUnsubscribe(this.name), sent, unsent: noop, after: noop };
   }
 
   /** @param {Session} session @returns {Message} */
@@ -329,10 +329,10 @@ export class Topic {
         this.#position = null;
         this.#followed();
       },
-      unsent: nothing,
+      unsent: noop,
       after: () => {
-        this.#tellIncomplete(followers);
-        this.#answerNothing(session);
+        this.#reportIncomplete(followers);
+        this.#answerWithoutHistory(session);
       },
     };
   }
@@ -347,13 +347,13 @@ export class Topic {
     const isAfterGap = this.#isAfterGap;
     const isAfterRenewal = this.#isAfterRenewal(session);
     const since = isAfterGap ? this.#position : null;
-    const question = since === null && !this.#isDeferred ? this.#nextQuestion(session.opened) : null;
+    const request = since === null && !this.#isDeferred ? this.#nextHistoryRequest(session.opened) : null;
     const tags = this.#isUnfiltered ? null : this.#tags();
     const filter = JSON.stringify(tags);
-    if (before === 'live' && question === null && filter === this.#filter) {
+    if (before === 'live' && request === null && filter === this.#filter) {
       return null;
     }
-    const subscribes = before !== 'live' || question !== null || tags === null;
+    const subscribes = before !== 'live' || request !== null || tags === null;
     if (subscribes && this.#isDeferred) {
       return null;
     }
@@ -361,41 +361,42 @@ export class Topic {
     return {
       callId,
       text: subscribes
-        ? encodeCall(callId, 'orosync/subscribe', [this.name, ...options(since, question, tags)])
+        ? encodeCall(callId, 'orosync/subscribe', [this.name, ...options(since, request, tags)])
         : encodeCall(callId, 'orosync/tags', [this.name, tags]),
       sent: () => {
-        this.#call = { subscribes, before, filterBefore, since, question, isAfterGap, isAfterRenewal };
-        this.#subscription = before === 'live' ? 'live' : 'asked';
+        this.#call = { subscribes, before, filterBefore, since, request, isAfterGap, isAfterRenewal };
+        this.#subscription = before === 'live' ? 'live' : 'subscribing';
         this.#filter = filter;
       },
-      unsent: () => question?.lost(),
-      after: nothing,
+      unsent: () => request?.lost(),
+      after: noop,
     };
   }
 
   /** @param {import('./moment.js').Moment} opened */
-  #nextQuestion(opened) {
+  #nextHistoryRequest(opened) {
     for (const listener of this.#present()) {
-      const question = listener.nextQuestion(opened);
-      if (question !== null) {
-        return question;
+      const request = listener.nextHistoryRequest(opened);
+      if (request !== null) {
+        return request;
       }
     }
     return null;
   }
 
   /**
-   * Answers all questions as "withoutHistory": without the call, the server cannot be asked. Stops if a callback ends the session.
+   * Answers all requests as "withoutHistory", because a server that does not know the call cannot answer them. Stops if a
+   * callback ends the session.
    *
    * @param {Session} session
    */
-  #answerNothing({ opened }) {
+  #answerWithoutHistory({ opened }) {
     while (this.#subscription === 'plain') {
-      const question = this.#nextQuestion(opened);
-      if (question === null) {
+      const request = this.#nextHistoryRequest(opened);
+      if (request === null) {
         return;
       }
-      question.answered([], 'withoutHistory');
+      request.answered([], 'withoutHistory');
     }
   }
 
@@ -435,7 +436,7 @@ export class Topic {
   }
 
   /** @param {Listener[]} followers */
-  #tellIncomplete(followers) {
+  #reportIncomplete(followers) {
     const affected = followers.filter((listener) => listener.recovers && this.#listeners.has(listener));
     affected.forEach((listener) => this.#with(listener, () => listener.onIncomplete()));
     if (affected.length > 0) {
@@ -448,11 +449,11 @@ export class Topic {
  * The optional last argument of `orosync/subscribe`.
  *
  * @param {string | null} position
- * @param {Question | null} question
+ * @param {HistoryRequest | null} request
  * @param {string[] | null} tags
  */
-function options(position, question, tags) {
-  const since = position ?? (question === null ? null : { milliseconds: question.milliseconds });
+function options(position, request, tags) {
+  const since = position ?? (request === null ? null : { milliseconds: request.milliseconds });
   const given = { ...(since === null ? {} : { since }), ...(tags === null ? {} : { tags }) };
   return Object.keys(given).length === 0 ? [] : [given];
 }

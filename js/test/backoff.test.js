@@ -34,7 +34,7 @@ describe('Backoff', () => {
     assert.equal(backoff.ended('soon', 10 + STABLE_MS, 1), 1_000);
   });
 
-  it('does not count the same good connection twice', () => {
+  it('does not reset twice for the same lasting connection', () => {
     const backoff = new Backoff();
     backoff.opened(0);
     backoff.ended('soon', STABLE_MS, 1);
@@ -74,7 +74,7 @@ describe('retryTiming', () => {
     [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => ({ name, timing: reconnects === 'true' ? 'soon' : 'never' })),
   );
 
-  it('needs a new ticket of PHP after the one close code that says so', () => {
+  it('needs a new ticket from PHP after close code 4010 only', () => {
     assert.deepEqual([...codes].filter(([, code]) => needsNewTicket(code)).map(([name]) => name), ['NewTicket']);
   });
 

@@ -27,14 +27,14 @@ describe('connecting', () => {
     assert.equal(client.sessionId, session.id);
   });
 
-  it('passes the states asking and opening before open', async (t) => {
+  it('passes the states requesting-ticket and connecting before connected', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);
     const states = inboxOf(client, 'state');
     assert.equal(client.state, 'closed');
     client.connect();
-    assert.deepEqual(await states.takeMany(3), ['asking', 'opening', 'open']);
-    assert.equal(client.state, 'open');
+    assert.deepEqual(await states.takeMany(3), ['requesting-ticket', 'connecting', 'connected']);
+    assert.equal(client.state, 'connected');
   });
 
   it('opens one connection, however often connect is called', async (t) => {
@@ -91,7 +91,7 @@ describe('connecting', () => {
     assert.throws(() => new OrosyncClient({ url: 'ws://localhost/', WebSocket }), /neither ticketUrl nor ticket/);
   });
 
-  it('names the known events in the error', () => {
+  it('names the known events in the error for an unknown one', () => {
     const client = new OrosyncClient({ url: 'ws://localhost/', ticketUrl: null, WebSocket });
     assert.throws(() => client.on('conected', () => {}), /no event "conected"; there are: state, connected/);
     assert.throws(() => client.on('toString', () => {}), /no event "toString"/);
@@ -253,17 +253,17 @@ describe('tickets', () => {
 describe('reconnecting', () => {
   for (const [code, willRetry, state] of [
     [1000, false, 'refused'],
-    [1001, true, 'waiting'],
+    [1001, true, 'backing-off'],
     [1002, false, 'refused'],
     [1007, false, 'refused'],
     [1008, false, 'refused'],
     [1009, false, 'refused'],
-    [1013, true, 'waiting'],
-    [4008, true, 'waiting'],
+    [1013, true, 'backing-off'],
+    [4008, true, 'backing-off'],
     [4009, false, 'refused'],
-    [4010, true, 'waiting'],
-    [4011, true, 'waiting'],
-    [4012, true, 'waiting'],
+    [4010, true, 'backing-off'],
+    [4011, true, 'backing-off'],
+    [4012, true, 'backing-off'],
   ]) {
     it(`${willRetry ? 'happens' : 'does not happen'} after the server has closed with ${code}`, async (t) => {
       const server = await startServer(t);
@@ -298,7 +298,7 @@ describe('reconnecting', () => {
         server.answerTicket = (request, response) => answerJson(response, {}, status);
       }
       session.close(4010, 'reconnect with a new ticket');
-      await states.takeUntil((name) => name === (status === 200 ? 'open' : 'refused'));
+      await states.takeUntil((name) => name === (status === 200 ? 'connected' : 'refused'));
       const attempts = ['/ws?ticket=ticket-1', '/ws?ticket=ticket-2'].slice(0, status === 200 ? 2 : 1);
       assert.deepEqual(server.upgradeUrls, attempts);
     });
@@ -414,18 +414,18 @@ describe('closing', () => {
     give('late');
     client.connect();
     give('in time');
-    assert.deepEqual(await states.takeMany(5), ['asking', 'closed', 'asking', 'opening', 'open']);
+    assert.deepEqual(await states.takeMany(5), ['requesting-ticket', 'closed', 'requesting-ticket', 'connecting', 'connected']);
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=in%20time']);
   });
 
-  it('before the ticket request prevents it', async (t) => {
+  it('before the ticket request prevents the request', async (t) => {
     const server = await startServer(t);
-    let asked = 0;
-    const client = clientOf(server, t, { ticket: async () => `${(asked += 1)}` });
-    client.on('state', (name) => name === 'asking' && client.close());
+    let requests = 0;
+    const client = clientOf(server, t, { ticket: async () => `${(requests += 1)}` });
+    client.on('state', (name) => name === 'requesting-ticket' && client.close());
     client.connect();
     assert.equal(client.state, 'closed');
-    assert.equal(asked, 0);
+    assert.equal(requests, 0);
   });
 
   it('leaves nothing that keeps the process running after a call', async (t) => {
@@ -446,10 +446,10 @@ describe('closing', () => {
     assert.equal(await ended, 0);
   });
 
-  for (const state of ['asking', 'opening', 'open', 'waiting']) {
+  for (const state of ['requesting-ticket', 'connecting', 'connected', 'backing-off']) {
     it(`works in a handler of the state ${state}`, async (t) => {
       const server = await startServer(t);
-      server.refuseUpgrade = state === 'waiting' ? 503 : null;
+      server.refuseUpgrade = state === 'backing-off' ? 503 : null;
       const client = clientOf(server, t);
       const states = inboxOf(client, 'state');
       const connected = inboxOf(client, 'connected');
@@ -466,8 +466,8 @@ describe('closing', () => {
 
     it(`leaves nothing that keeps the process running in the state ${state}`, async (t) => {
       const server = await startServer(t);
-      server.refuseUpgrade = state === 'waiting' ? 503 : null;
-      server.greets = state === 'open';
+      server.refuseUpgrade = state === 'backing-off' ? 503 : null;
+      server.greets = state === 'connected';
       const ended = exitOf(t, `
         ${programOf(server)}
         client.on('state', (name) => name === '${state}' && setImmediate(() => client.close()));
@@ -478,14 +478,14 @@ describe('closing', () => {
   }
 });
 
-/** The beginning of a program with a client of this server. */
+/** Source of a program with a client of this server. */
 const programOf = (server) => `
   import { WebSocket } from 'ws';
   import { OrosyncClient } from './src/index.js';
   const client = new OrosyncClient({ url: '${server.url}', ticketUrl: '${server.ticketUrl}', WebSocket });
 `;
 
-/** The exit code of a program that ends by itself; a timer that was left (the shortest has 10 s) would hold it. */
+/** Exit code of a program. A timer left behind, at least 10 s long, would keep the program running past the limit. */
 async function exitOf(t, program) {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     cwd: new URL('..', import.meta.url),

@@ -7,7 +7,7 @@ import { startServer } from './support/server.js';
 
 const TOPIC = 'oro/data/update';
 
-/** A page of `userName` on a real session; `outdated` holds what it was told. */
+/** A page of `userName` on a real session; `outdated` collects its reports. */
 async function page(t, userName) {
   const server = await startServer(t);
   const { client, session } = await connectedClient(server, t);
@@ -24,29 +24,29 @@ describe('ContentTracker', () => {
     const { session, outdated, tag } = await page(t, 'alice');
     tag('User_7', 'User_type_collection');
     session.publish(TOPIC, [change('User_8', 'bob'), change('User_7', 'bob')]);
-    assert.deepEqual(await outdated.take(), { tags: ['User_7'], userNames: ['bob'], certain: true });
+    assert.deepEqual(await outdated.take(), { tags: ['User_7'], userNames: ['bob'], isCertain: true });
   });
 
   it('reports the tags of one message together', async (t) => {
     const { session, outdated, tag } = await page(t, 'alice');
     tag('a', 'b', 'c');
     session.publish(TOPIC, [change('a', 'bob'), change('b', null), change('a', 'bob')]);
-    assert.deepEqual(await outdated.take(), { tags: ['a', 'b'], userNames: ['bob', null], certain: true });
+    assert.deepEqual(await outdated.take(), { tags: ['a', 'b'], userNames: ['bob', null], isCertain: true });
   });
 
-  it("ignores the user's own changes, also those that arrive beside others'", async (t) => {
+  it("ignores the user's own changes, even in a message with changes of others", async (t) => {
     const { session, outdated, tag } = await page(t, 'alice');
     tag('a', 'b');
     session.publish(TOPIC, [change('a', 'alice')]);
     session.publish(TOPIC, [change('a', 'alice'), change('b', 'bob')]);
-    assert.deepEqual(await outdated.take(), { tags: ['b'], userNames: ['bob'], certain: true });
+    assert.deepEqual(await outdated.take(), { tags: ['b'], userNames: ['bob'], isCertain: true });
   });
 
   it('treats a change without a user as a change by somebody else, even if nobody is logged in', async (t) => {
     const { session, outdated, tag } = await page(t, null);
     tag('a', 'b', 'c');
     session.publish(TOPIC, [change('a', null), change('b', ''), { tagname: 'c' }]);
-    assert.deepEqual(await outdated.take(), { tags: ['a', 'b', 'c'], userNames: [null], certain: true });
+    assert.deepEqual(await outdated.take(), { tags: ['a', 'b', 'c'], userNames: [null], isCertain: true });
   });
 
   it('reports each tag once until the content is tagged again', async (t) => {
@@ -56,32 +56,32 @@ describe('ContentTracker', () => {
     session.publish(TOPIC, [change('a', 'carol')]);
     session.publish(TOPIC, [change('a', 'bob'), change('b', 'bob')]);
     assert.deepEqual(await outdated.takeMany(2), [
-      { tags: ['a'], userNames: ['bob'], certain: true },
-      { tags: ['b'], userNames: ['bob'], certain: true },
+      { tags: ['a'], userNames: ['bob'], isCertain: true },
+      { tags: ['b'], userNames: ['bob'], isCertain: true },
     ]);
 
     forget();
     tag('a', 'b');
     session.publish(TOPIC, [change('a', 'carol')]);
-    assert.deepEqual(await outdated.take(), { tags: ['a'], userNames: ['carol'], certain: true });
+    assert.deepEqual(await outdated.take(), { tags: ['a'], userNames: ['carol'], isCertain: true });
   });
 
   it('reports to each content that has the tag', async (t) => {
     const { session, tracker } = await page(t, 'alice');
-    const told = new Inbox('a report');
-    tracker.tagContent(['a'], () => told.put('form'));
-    tracker.tagContent(['a', 'b'], () => told.put('grid'));
-    tracker.tagContent(['c'], () => told.put('other'));
+    const reports = new Inbox('a report');
+    tracker.tagContent(['a'], () => reports.put('form'));
+    tracker.tagContent(['a', 'b'], () => reports.put('grid'));
+    tracker.tagContent(['c'], () => reports.put('other'));
     session.publish(TOPIC, [change('a', 'bob')]);
     session.publish(TOPIC, [change('c', 'bob')]);
-    assert.deepEqual(await told.takeMany(3), ['form', 'grid', 'other']);
+    assert.deepEqual(await reports.takeMany(3), ['form', 'grid', 'other']);
   });
 
   it('reads an object instead of the list, as PHP encodes a list with gaps', async (t) => {
     const { session, outdated, tag } = await page(t, 'alice');
     tag('a', 'b');
     session.publish(TOPIC, { 0: change('a', 'bob'), 2: change('b', 'bob') });
-    assert.deepEqual(await outdated.take(), { tags: ['a', 'b'], userNames: ['bob'], certain: true });
+    assert.deepEqual(await outdated.take(), { tags: ['a', 'b'], userNames: ['bob'], isCertain: true });
   });
 
   it('reads either of them as a JSON string, as OroPlatform sent it up to 2.6', async (t) => {
@@ -90,8 +90,8 @@ describe('ContentTracker', () => {
     session.publish(TOPIC, JSON.stringify([change('a', 'bob')]));
     session.publish(TOPIC, JSON.stringify({ 1: change('b', 'bob') }));
     assert.deepEqual(await outdated.takeMany(2), [
-      { tags: ['a'], userNames: ['bob'], certain: true },
-      { tags: ['b'], userNames: ['bob'], certain: true },
+      { tags: ['a'], userNames: ['bob'], isCertain: true },
+      { tags: ['b'], userNames: ['bob'], isCertain: true },
     ]);
   });
 
@@ -103,7 +103,7 @@ describe('ContentTracker', () => {
       session.publish(TOPIC, payload);
     }
     session.publish(TOPIC, [null, change('a', { not: 'a name' })]);
-    assert.deepEqual(await outdated.take(), { tags: ['a'], userNames: [null], certain: true });
+    assert.deepEqual(await outdated.take(), { tags: ['a'], userNames: [null], isCertain: true });
     assert.equal(logged.mock.callCount(), 1);
   });
 
@@ -121,20 +121,20 @@ describe('ContentTracker', () => {
 
   it('reports a message neither to content that a callback has forgotten nor to content that it has tagged', async (t) => {
     const { session, tracker } = await page(t, 'alice');
-    const told = new Inbox('a report');
+    const reports = new Inbox('a report');
     let forgetSecond = () => {};
     const forgetFirst = tracker.tagContent(['a'], () => {
-      told.put('first');
+      reports.put('first');
       forgetFirst();
       forgetSecond();
-      tracker.tagContent(['a'], () => told.put('tagged anew'));
+      tracker.tagContent(['a'], () => reports.put('tagged anew'));
     });
-    forgetSecond = tracker.tagContent(['a'], () => told.put('second'));
-    tracker.tagContent(['mark'], () => told.put('mark'));
+    forgetSecond = tracker.tagContent(['a'], () => reports.put('second'));
+    tracker.tagContent(['mark'], () => reports.put('mark'));
     session.publish(TOPIC, [change('a', 'bob')]);
     session.publish(TOPIC, [change('mark', 'bob')]);
     session.publish(TOPIC, [change('a', 'bob')]);
-    assert.deepEqual(await told.takeMany(3), ['first', 'mark', 'tagged anew']);
+    assert.deepEqual(await reports.takeMany(3), ['first', 'mark', 'tagged anew']);
   });
 
   it('is subscribed only while something is tagged', async (t) => {

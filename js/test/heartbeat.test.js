@@ -8,78 +8,78 @@ import { startServer } from './support/server.js';
 
 const MINUTE = 60_000;
 
-/** A heartbeat over a path that a test makes silent, and what it has told. */
-function stage(t, { random = () => 0, tick = 1 } = {}) {
+/** A heartbeat over a connection that a test can interrupt, and what it has reported. */
+function setUp(t, { random = () => 0, tick = 1 } = {}) {
   const clock = new Clock(t, { tick });
-  const told = { asked: [], lost: [], unsent: 0, answers: true };
+  const log = { pings: [], lost: [], unsent: 0, answers: true };
   const heartbeat = new Heartbeat(
     {
-      ask: () => {
-        told.asked.push(clock.now);
-        if (told.answers) {
-          setTimeout(() => heartbeat.heard(), 10);
+      ping: () => {
+        log.pings.push(clock.now);
+        if (log.answers) {
+          setTimeout(() => heartbeat.received(), 10);
         }
       },
-      unsent: () => told.unsent,
-      lost: () => told.lost.push(clock.now),
+      unsent: () => log.unsent,
+      lost: () => log.lost.push(clock.now),
     },
     random,
   );
-  heartbeat.heard();
-  return { clock, heartbeat, told };
+  heartbeat.received();
+  return { clock, heartbeat, log };
 }
 
 describe('a page without messages', () => {
-  it('asks, and continues after the answer', (t) => {
-    const { clock, told } = stage(t);
+  it('pings, and continues after the answer', (t) => {
+    const { clock, log } = setUp(t);
     clock.pass(QUIET_MS * 3 + ANSWER_MS);
-    assert.equal(told.asked.length, 3);
-    assert.deepEqual(told.lost, []);
+    assert.equal(log.pings.length, 3);
+    assert.deepEqual(log.lost, []);
   });
 
-  it('does not ask while messages arrive', (t) => {
-    const { clock, heartbeat, told } = stage(t);
+  it('does not ping while messages arrive', (t) => {
+    const { clock, heartbeat, log } = setUp(t);
     for (let events = 0; events < 10; events += 1) {
       clock.pass(QUIET_MS - 1);
-      heartbeat.heard();
+      heartbeat.received();
     }
-    assert.deepEqual(told.asked, []);
+    assert.deepEqual(log.pings, []);
   });
 
   it('detects a dead connection within 30 s, and reports it once', (t) => {
-    const { clock, told } = stage(t);
-    told.answers = false;
+    const { clock, log } = setUp(t);
+    log.answers = false;
     clock.pass(10 * MINUTE);
-    assert.deepEqual(told.lost, [QUIET_MS + ANSWER_MS]);
-    assert.ok(told.lost[0] <= 30_000);
+    assert.deepEqual(log.lost, [QUIET_MS + ANSWER_MS]);
+    assert.ok(log.lost[0] <= 30_000);
     assert.equal(clock.timers, 0);
   });
 
-  it('asks at a random time in the last fifth', (t) => {
+  it('pings at a random time in the last fifth of the interval', (t) => {
     for (const [random, at] of [[0, 25_000], [0.5, 22_500], [1, 20_000]]) {
-      const { clock, told } = stage(t, { random: () => random });
+      const { clock, log } = setUp(t, { random: () => random });
       clock.pass(QUIET_MS);
-      assert.deepEqual(told.asked, [at]);
+      assert.deepEqual(log.pings, [at]);
       t.mock.restoreAll();
     }
   });
 
   it('waits while its send buffer drains', (t) => {
-    const { clock, told } = stage(t);
-    told.answers = false;
-    told.unsent = 3_000_000;
+    const { clock, log } = setUp(t);
+    log.answers = false;
+    log.unsent = 3_000_000;
     clock.pass(QUIET_MS);
     for (let round = 0; round < 5; round += 1) {
-      told.unsent -= 500_000;
+      log.unsent -= 500_000;
       clock.pass(ANSWER_MS);
-      assert.deepEqual(told.lost, []);
+      assert.deepEqual(log.lost, []);
     }
     clock.pass(ANSWER_MS);
-    assert.equal(told.lost.length, 1);
+    assert.equal(log.lost.length, 1);
   });
 
   it('leaves no timer behind', (t) => {
-    const { clock, heartbeat } = stage(t);
+    const { clock, heartbeat } = setUp(t);
     heartbeat.stop();
     heartbeat.check();
     assert.equal(clock.timers, 0);
@@ -87,72 +87,72 @@ describe('a page without messages', () => {
 });
 
 describe('a page that becomes visible', () => {
-  it('asks at once, and detects a dead connection within 5 s', (t) => {
-    const { clock, heartbeat, told } = stage(t);
+  it('pings at once, and detects a dead connection within 5 s', (t) => {
+    const { clock, heartbeat, log } = setUp(t);
     clock.pass(1_000);
-    told.answers = false;
+    log.answers = false;
     heartbeat.check();
     heartbeat.check();
-    assert.deepEqual(told.asked, [1_000]);
+    assert.deepEqual(log.pings, [1_000]);
     clock.pass(MINUTE);
-    assert.deepEqual(told.lost, [6_000]);
+    assert.deepEqual(log.lost, [6_000]);
   });
 
-  it('detects it no later when it had already asked', (t) => {
-    const { clock, heartbeat, told } = stage(t);
-    told.answers = false;
+  it('keeps the deadline of a ping that was already sent', (t) => {
+    const { clock, heartbeat, log } = setUp(t);
+    log.answers = false;
     clock.pass(QUIET_MS + 2_000);
     heartbeat.check();
     clock.pass(MINUTE);
-    assert.deepEqual(told.lost, [QUIET_MS + ANSWER_MS]);
+    assert.deepEqual(log.lost, [QUIET_MS + ANSWER_MS]);
   });
 });
 
 describe('a page whose timers run once a minute', () => {
-  it('never loses a working connection', (t) => {
-    const { clock, told } = stage(t, { tick: MINUTE });
+  it('does not end a working connection', (t) => {
+    const { clock, log } = setUp(t, { tick: MINUTE });
     clock.pass(60 * MINUTE);
-    assert.ok(told.asked.length >= 20);
-    assert.deepEqual(told.lost, []);
+    assert.ok(log.pings.length >= 20);
+    assert.deepEqual(log.lost, []);
   });
 
   it('detects a dead connection within three minutes', (t) => {
-    const { clock, told } = stage(t, { tick: MINUTE });
-    told.answers = false;
+    const { clock, log } = setUp(t, { tick: MINUTE });
+    log.answers = false;
     clock.pass(10 * MINUTE);
-    assert.deepEqual(told.lost, [3 * MINUTE]);
+    assert.deepEqual(log.lost, [3 * MINUTE]);
   });
 
   for (const minutes of [0.5, 1.02, 1.5, 2.5]) {
     it(`detects a dead connection within 5 s when it becomes visible after ${minutes} minutes`, (t) => {
-      const { clock, heartbeat, told } = stage(t, { tick: MINUTE });
-      told.answers = false;
+      const { clock, heartbeat, log } = setUp(t, { tick: MINUTE });
+      log.answers = false;
       clock.pass(minutes * MINUTE);
       clock.hurry();
       heartbeat.check();
       clock.pass(MINUTE);
-      assert.equal(told.lost.length, 1);
-      assert.ok(told.lost[0] <= minutes * MINUTE + ANSWER_MS, `${told.lost[0]}`);
+      assert.equal(log.lost.length, 1);
+      assert.ok(log.lost[0] <= minutes * MINUTE + ANSWER_MS, `${log.lost[0]}`);
     });
   }
 
   it('first receives the messages that arrived while it was suspended', (t) => {
-    const { clock, heartbeat, told } = stage(t, { tick: MINUTE });
-    told.answers = false;
+    const { clock, heartbeat, log } = setUp(t, { tick: MINUTE });
+    log.answers = false;
     clock.pass(MINUTE);
-    assert.equal(told.asked.length, 1);
+    assert.equal(log.pings.length, 1);
     clock.pass(30 * 1_000);
     clock.hurry();
     clock.pass(0);
     heartbeat.check();
     clock.pass(500);
-    heartbeat.heard();
+    heartbeat.received();
     clock.pass(MINUTE / 6);
-    assert.deepEqual(told.lost, []);
+    assert.deepEqual(log.lost, []);
   });
 });
 
-/** A socket of which the test says what it hears. */
+/** A socket whose incoming messages the test supplies. */
 class FakeSocket extends EventTarget {
   static opened = [];
   static answers = true;
@@ -207,7 +207,7 @@ describe('a client whose connection dies', () => {
     }
   });
 
-  it('asks with orosync/ping', async (t) => {
+  it('sends orosync/ping', async (t) => {
     const server = await startServer(t);
     const heartbeats = [];
     const { setTimeout: real } = globalThis;
@@ -226,7 +226,7 @@ describe('a client whose connection dies', () => {
 
 /** Lets time pass until the client is connected. */
 async function untilOpen(clock, client) {
-  for (let steps = 0; client.state !== 'open'; steps += 1) {
+  for (let steps = 0; client.state !== 'connected'; steps += 1) {
     assert.ok(steps < 1_000, `the client is ${client.state}`);
     await Promise.resolve();
     clock.pass(10);

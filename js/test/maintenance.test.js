@@ -7,7 +7,7 @@ import { startServer } from './support/server.js';
 
 const TOPIC = 'oro/maintenance';
 
-/** A page of the user with this id on a real session; `changes` holds what it was told. */
+/** A page of the user with this id on a real session; `changes` collects the calls of `onChange`. */
 async function page(t, userId) {
   const server = await startServer(t);
   const { client, session } = await connectedClient(server, t);
@@ -35,7 +35,7 @@ describe('Maintenance', () => {
     });
   }
 
-  it('is reported to a user whose id begins with the same number', async (t) => {
+  it('is reported to a user whose id begins with the same digits', async (t) => {
     const { session, changes } = await page(t, '7f0c2a18-93d4-4c0e-9a51-0d2f6f4b7a11');
     session.publish(TOPIC, { isOn: true, userId: '7e15d3aa-1c7b-4b3e-8a70-5c2f0e9d4b22' });
     assert.equal(await changes.take(), true);

@@ -73,7 +73,7 @@ describe('subscriptions', () => {
     assert.deepEqual(await session.messages.takeMany(2), [[5, 'a'], [7, 'b', 'hello']]);
   });
 
-  it('wait while the server does not read, and are sent once it does', async (t) => {
+  it('are sent as soon as the server reads again', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     client.subscribe('given up', () => {})();
@@ -181,7 +181,7 @@ describe('subscriptions', () => {
   });
 });
 
-describe('what the server should not send', () => {
+describe('an invalid message of the server', () => {
   it('is reported, and the session continues', async (t) => {
     const server = await startServer(t);
     const logged = t.mock.method(console, 'error', () => {});
@@ -196,7 +196,7 @@ describe('what the server should not send', () => {
     assert.deepEqual(logged.mock.calls.map(({ arguments: [error] }) => error.name), ['WampError', 'WampError']);
   });
 
-  it('does nothing before WELCOME', async (t) => {
+  it('has no effect before WELCOME', async (t) => {
     const server = await startServer(t);
     server.greets = false;
     const client = clientOf(server, t);
@@ -232,7 +232,7 @@ describe('publish', () => {
     assert.deepEqual(await session.messages.take(), [7, 'a', 'sent']);
   });
 
-  it('returns false while the server does not read, and true once it does', async (t) => {
+  it('returns false while the send buffer is full, and true once the server reads', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const payload = 'x'.repeat(256 * 1024);
@@ -348,5 +348,5 @@ describe('call', () => {
   });
 });
 
-/** The error with which a promise rejects. */
+/** The error that a promise rejects with. */
 const rejection = (promise) => promise.then(() => assert.fail('it should have been rejected'), (error) => error);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Timeline, earlierBy, earlierOf, elapsed, momentNow } from '../src/moment.js';
 
-/** Both clocks, as a test sets them. */
+/** Both clocks, set by the test. */
 function clocks(t, { monotonic, wall }) {
   const clock = { monotonic, wall };
   t.mock.method(performance, 'now', () => clock.monotonic);
@@ -41,7 +41,7 @@ describe('Timeline', () => {
     assert.deepEqual(timeline.at(1_499), { monotonic: 1_499, wall: 50_499 });
   });
 
-  it('errs on the early side when the system has slept since', (t) => {
+  it('gives an earlier moment, never a later one, when the system has slept since', (t) => {
     const pass = clocks(t, { monotonic: 1_000, wall: 50_000 });
     const timeline = new Timeline();
     pass(100, 7_000);

@@ -5,7 +5,7 @@ import { answerJson, startServer } from './support/server.js';
 
 const RECOVER = { recover: true };
 
-/** A client that recovers the topic "a", whose session has got to position "5". */
+/** A client that recovers the topic "a" and has reached position "5". */
 async function recoveringClient(t) {
   const server = await startServer(t);
   const { client, session } = await connectedClient(server, t);
@@ -16,7 +16,7 @@ async function recoveringClient(t) {
 }
 
 describe('a topic with recovery', () => {
-  it('is subscribed by a call that asks for no earlier events, unlike other topics', async (t) => {
+  it('is subscribed by a call without earlier events, other topics by SUBSCRIBE', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const events = subscribed(client, 'a', RECOVER);
@@ -40,7 +40,7 @@ describe('a topic with recovery', () => {
     second.publish('a', 9, '9');
     assert.deepEqual(await events.takeMany(3), [7, 8, 9]);
 
-    // Away two times in a row: the second one repeats nothing.
+    // Two reconnects in a row: the second one repeats nothing.
     const third = await nextSession(server, client, second);
     const next = await third.subscribed();
     assert.deepEqual(next.options, { since: '9' });
@@ -60,16 +60,16 @@ describe('a topic with recovery', () => {
 
   it('emits incomplete after the events that are left', async (t) => {
     const { server, client, session } = await recoveringClient(t);
-    const told = [];
-    client.subscribe('a', (payload) => told.push(payload));
-    client.on('incomplete', (detail) => told.push(detail));
+    const received = [];
+    client.subscribe('a', (payload) => received.push(payload));
+    client.on('incomplete', (detail) => received.push(detail));
     const incomplete = inboxOf(client, 'incomplete');
     const second = await nextSession(server, client, session);
     (await second.subscribed()).answer('11', [['10', 10], ['11', 11]], false);
     await incomplete.take();
-    assert.deepEqual(told, [10, 11, { topic: 'a' }]);
+    assert.deepEqual(received, [10, 11, { topic: 'a' }]);
 
-    // Once: from there on it is certain again.
+    // Only once: later answers are complete again.
     const third = await nextSession(server, client, second);
     const call = await third.subscribed();
     assert.deepEqual(call.options, { since: '11' });
@@ -88,7 +88,7 @@ describe('a topic with recovery', () => {
     }
   });
 
-  it('is asked for from the same position when the connection ended before the answer', async (t) => {
+  it('is requested from the same position when the connection ended before the answer', async (t) => {
     const { server, client, session, events, incomplete } = await recoveringClient(t);
     const second = await nextSession(server, client, session);
     assert.deepEqual((await second.subscribed()).options, { since: '5' });
@@ -100,7 +100,7 @@ describe('a topic with recovery', () => {
     assert.equal(incomplete.size, 0);
   });
 
-  it('waits for its answer, however long that takes', async (t) => {
+  it('waits for its answer without a time limit', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t, { callTimeoutMs: 20 });
     const events = subscribed(client, 'a', RECOVER);
@@ -112,7 +112,7 @@ describe('a topic with recovery', () => {
     assert.equal(await events.take(), 6);
   });
 
-  it('is asked for again when the server cannot answer at the moment', async (t) => {
+  it('is requested again when the server cannot answer at the moment', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t, { random: () => 0 });
     const incomplete = inboxOf(client, 'incomplete');
@@ -173,7 +173,7 @@ describe('a topic with recovery', () => {
     assert.equal((await second.subscribed()).options, undefined);
     assert.equal(incomplete.size, 0);
 
-    // That call was not answered, so nobody knows the position at which the session ended.
+    // That call was not answered, so the position at the end of the session is unknown.
     const third = await nextSession(server, client, second);
     const next = await third.subscribed();
     assert.equal(next.options, undefined);
@@ -192,7 +192,7 @@ describe('a topic with recovery', () => {
     call.answer('5');
     assert.deepEqual(await session.messages.take(), [6, 'a']);
 
-    // It begins anew: no position is left.
+    // A new subscription: no position is kept.
     subscribed(client, 'a', RECOVER);
     assert.equal((await session.subscribed()).options, undefined);
   });
@@ -268,7 +268,7 @@ describe('a callback with since', () => {
     session.publish('a', 6, '6');
     assert.equal(await events.take(), 6);
 
-    // That was not answered, so it is asked again, after what all have missed.
+    // That call was not answered, so it is repeated after the recovery by position.
     const second = await nextSession(server, client, session);
     const byPosition = await second.subscribed();
     assert.deepEqual(byPosition.options, { since: '6' });
@@ -284,20 +284,20 @@ describe('a callback with since', () => {
   it('is followed by incomplete after the events that are left, also without any history', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
-    const told = [];
-    client.on('incomplete', (detail) => told.push(detail));
-    client.subscribe('a', (payload) => told.push(payload), { recover: true, since: 0 });
+    const received = [];
+    client.on('incomplete', (detail) => received.push(detail));
+    client.subscribe('a', (payload) => received.push(payload), { recover: true, since: 0 });
     (await session.subscribed()).answer('6', [['6', 6]], false);
-    client.subscribe('b', (payload) => told.push(payload), { recover: true, since: 0 });
+    client.subscribe('b', (payload) => received.push(payload), { recover: true, since: 0 });
     (await session.subscribed()).fail(404);
     assert.deepEqual(await session.messages.take(), [5, 'b']);
     session.publish('b', 'new');
     client.subscribe('b', () => {}, { recover: true, since: 0 });
     await processed(client, session);
-    assert.deepEqual(told, [6, { topic: 'a' }, { topic: 'b' }, { topic: 'b' }, 'new']);
+    assert.deepEqual(received, [6, { topic: 'a' }, { topic: 'b' }, { topic: 'b' }, 'new']);
   });
 
-  it('receives nothing after it was unsubscribed, even if its question is pending', async (t) => {
+  it('receives nothing after it was unsubscribed, even if its request is pending', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const incomplete = inboxOf(client, 'incomplete');
@@ -338,13 +338,13 @@ describe('a callback with since', () => {
     assert.deepEqual(await session.messages.take(), [5, 'a']);
     (await session.subscribed()).fail(404);
     assert.deepEqual(await session.messages.take(), [5, 'b']);
-    const told = [];
+    const received = [];
     client.on('incomplete', (detail) => {
-      told.push(detail);
+      received.push(detail);
       client.close();
     });
     client.subscribe('a', () => {}, { recover: true, since: 0 });
-    assert.deepEqual(told, [{ topic: 'a' }]);
+    assert.deepEqual(received, [{ topic: 'a' }]);
     assert.equal(client.state, 'closed');
   });
 
@@ -357,7 +357,7 @@ describe('a callback with since', () => {
 });
 
 describe('a refused topic with recovery', () => {
-  it('is reported like any other, and is asked for from its position in the next session', async (t) => {
+  it('is reported like any other, and recovers from its position in the next session', async (t) => {
     const { server, client, session, events } = await recoveringClient(t);
     const refused = inboxOf(client, 'refused');
     const second = await nextSession(server, client, session);
@@ -418,7 +418,7 @@ describe('a refused topic with recovery', () => {
 });
 
 describe('a server without recovery', () => {
-  it('may be another product, whose errors have no code', async (t) => {
+  it('is recognised by an error without a code, as another product sends it', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     subscribed(client, 'a', RECOVER);
@@ -451,7 +451,7 @@ describe('a server without recovery', () => {
     second.publish('a', 2);
     assert.equal(await events.take(), 2);
 
-    // The next one does know it, but not what came before.
+    // The next server knows the call, but has no earlier events.
     const third = await nextSession(server, client, second);
     const call = await third.subscribed();
     assert.equal(call.options, undefined);
@@ -459,7 +459,7 @@ describe('a server without recovery', () => {
     assert.deepEqual(await incomplete.take(), { topic: 'a' });
   });
 
-  it('keeps the subscription of a topic that a callback wants to recover later', async (t) => {
+  it('keeps the SUBSCRIBE subscription when a callback with recovery is added later', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const incomplete = inboxOf(client, 'incomplete');
@@ -474,7 +474,7 @@ describe('a server without recovery', () => {
     assert.equal(incomplete.size, 0);
   });
 
-  it('may fail the call for one topic only', async (t) => {
+  it('that fails the call for one topic still answers it for others', async (t) => {
     const { server, client, session, incomplete } = await recoveringClient(t);
     const second = await nextSession(server, client, session);
     (await second.subscribed()).fail(400);

@@ -13,18 +13,18 @@ const LIFETIME = 5 * MINUTE;
 const answer = (result) => ({ type: 'callResult', callId: CALL_ID, result });
 const refusal = (code) => ({ type: 'callError', callId: CALL_ID, uri: 'orosync/resume', reason: 'no', details: { code } });
 
-/** The renewals of one session after another, and what they have asked and told. */
-function stage(t, { random = () => 0.5, tick = 1 } = {}) {
+/** A `Resume` with a test clock, its requests by time, and the positions that it reported. */
+function setUp(t, { random = () => 0.5, tick = 1 } = {}) {
   const clock = new Clock(t, { tick });
-  const asked = [];
+  const requests = [];
   const positions = [];
   let unknown = 0;
   const resume = new Resume(
-    { ask: () => asked.push(clock.now), onPositions: (told) => positions.push(told), onUnknown: () => (unknown += 1) },
+    { request: () => requests.push(clock.now), onPositions: (reported) => positions.push(reported), onUnknown: () => (unknown += 1) },
     random,
   );
   const given = (ticket, more = {}) => resume.received(answer({ ticket, seconds: LIFETIME / 1_000, positions: {}, ...more }));
-  return { clock, resume, asked, positions, given, unknown: () => unknown };
+  return { clock, resume, requests, positions, given, unknown: () => unknown };
 }
 
 describe('a resume ticket', () => {
@@ -33,37 +33,37 @@ describe('a resume ticket', () => {
   });
 
   it('is used for the next attempt', (t) => {
-    const { resume, given } = stage(t);
+    const { resume, given } = setUp(t);
     resume.start();
-    assert.equal(resume.take(), null);
+    assert.equal(resume.ticket(), null);
     given('a.b-c_d');
     resume.stop();
-    assert.equal(resume.take(), 'a.b-c_d');
+    assert.equal(resume.ticket(), 'a.b-c_d');
   });
 
   it('is kept until a connection opens', (t) => {
-    const { resume, given } = stage(t);
+    const { resume, given } = setUp(t);
     resume.start();
     given('kept');
-    assert.deepEqual([1, 2, 3].map(() => resume.take()), ['kept', 'kept', 'kept']);
+    assert.deepEqual([1, 2, 3].map(() => resume.ticket()), ['kept', 'kept', 'kept']);
     resume.forget();
-    assert.equal(resume.take(), null);
+    assert.equal(resume.ticket(), null);
   });
 
   it('is discarded after repeated attempts without a close code', (t) => {
-    const { resume, given } = stage(t);
+    const { resume, given } = setUp(t);
     resume.start();
     given('kept');
     const fail = (times, isUnexplained) => Array(times).fill(isUnexplained).forEach((is) => resume.failed(is));
     fail(MAX_FAILURES - 1, true);
     fail(1, false);
     fail(MAX_FAILURES - 1, true);
-    assert.equal(resume.take(), 'kept');
+    assert.equal(resume.ticket(), 'kept');
     fail(1, true);
-    assert.equal(resume.take(), null);
+    assert.equal(resume.ticket(), null);
     given('another');
     resume.failed(true);
-    assert.equal(resume.take(), null);
+    assert.equal(resume.ticket(), null);
   });
 
   for (const [what, pass] of [
@@ -76,37 +76,37 @@ describe('a resume ticket', () => {
   ]) {
     it(`expires while the machine ${what}`, (t) => {
       for (const [time, expected] of [[LIFETIME - 1, 'kept'], [LIFETIME, null]]) {
-        const { clock, resume, given } = stage(t);
+        const { clock, resume, given } = setUp(t);
         resume.start();
         given('kept');
         resume.stop();
         pass(clock, time);
-        assert.equal(resume.take(), expected, `after ${time} ms`);
+        assert.equal(resume.ticket(), expected, `after ${time} ms`);
         t.mock.restoreAll();
       }
     });
   }
 
   it("is valid from its request on, because the server's lifetime starts before the answer arrives", (t) => {
-    const { clock, resume, given } = stage(t);
+    const { clock, resume, given } = setUp(t);
     resume.start();
     clock.pass(10_000);
     given('kept');
     resume.stop();
     clock.pass(LIFETIME - 10_000);
-    assert.equal(resume.take(), null);
+    assert.equal(resume.ticket(), null);
   });
 
   for (const ticket of [null, undefined, '', 7, 'no token', 'a,b', 'ü', ['a']]) {
     it(`is discarded, with the one before, when the answer says ${JSON.stringify(ticket)}`, (t) => {
-      const { clock, resume, asked, given } = stage(t);
+      const { clock, resume, requests, given } = setUp(t);
       resume.start();
       given('before');
       clock.pass(LIFETIME * 0.6);
       given(ticket);
       clock.pass(LIFETIME * 0.6);
-      assert.equal(asked.length, 3);
-      assert.equal(resume.take(), null);
+      assert.equal(requests.length, 3);
+      assert.equal(resume.ticket(), null);
     });
   }
 });
@@ -114,103 +114,103 @@ describe('a resume ticket', () => {
 describe('renewals', () => {
   for (const [random, part] of [[0, 0.5], [0.5, 0.6], [1, 0.7]]) {
     it(`follow after ${part} of the lifetime with the random number ${random}`, (t) => {
-      const { clock, resume, asked, given } = stage(t, { random: () => random });
+      const { clock, resume, requests, given } = setUp(t, { random: () => random });
       resume.start();
       given('first');
       clock.pass(LIFETIME * part - 1);
-      assert.deepEqual(asked, [0]);
+      assert.deepEqual(requests, [0]);
       clock.pass(1);
-      assert.deepEqual(asked, [0, LIFETIME * part]);
+      assert.deepEqual(requests, [0, LIFETIME * part]);
       assert.equal(clock.timers, 0, 'the next follows the answer');
     });
   }
 
   it('are in time in a hidden tab, whose timers run once a minute', (t) => {
-    const { clock, resume, asked, given } = stage(t, { random: () => 1, tick: MINUTE });
+    const { clock, resume, requests, given } = setUp(t, { random: () => 1, tick: MINUTE });
     resume.start();
     given('first');
     clock.pass(LIFETIME - 1);
-    assert.equal(asked.length, 2);
+    assert.equal(requests.length, 2);
   });
 
   it('follow at once, and only once, when the page becomes visible after the machine has slept', (t) => {
-    const { clock, resume, asked, given } = stage(t);
+    const { clock, resume, requests, given } = setUp(t);
     resume.start();
     given('first');
     clock.sleep(LIFETIME * 0.6 - 1);
     resume.renewIfOverdue();
-    assert.equal(asked.length, 1);
+    assert.equal(requests.length, 1);
     clock.sleep(1);
     resume.renewIfOverdue();
     resume.renewIfOverdue();
-    assert.equal(asked.length, 2);
+    assert.equal(requests.length, 2);
     assert.equal(clock.timers, 0);
   });
 
   it('report valid positions, even without a ticket', (t) => {
-    const { resume, positions, given } = stage(t);
+    const { resume, positions, given } = setUp(t);
     resume.start();
     given(null, { positions: { 'oro/data/update': '17.9f3ac2d1', odd: 7 } });
     assert.deepEqual(positions, [{ 'oro/data/update': '17.9f3ac2d1' }]);
   });
 
   it('end with the session, which keeps the ticket', (t) => {
-    const { clock, resume, asked, given } = stage(t);
+    const { clock, resume, requests, given } = setUp(t);
     resume.start();
     given('kept');
     resume.stop();
     resume.renewIfOverdue();
     clock.pass(LIFETIME - 1);
-    assert.equal(asked.length, 1);
-    assert.equal(resume.take(), 'kept');
+    assert.equal(requests.length, 1);
+    assert.equal(resume.ticket(), 'kept');
   });
 
   it('end when the server does not know the procedure', (t) => {
-    const { clock, resume, asked, unknown } = stage(t);
+    const { clock, resume, requests, unknown } = setUp(t);
     resume.start();
     assert.equal(resume.received(refusal(404)), true);
     resume.renewIfOverdue();
     clock.pass(10 * LIFETIME);
-    assert.equal(asked.length, 1);
+    assert.equal(requests.length, 1);
     assert.equal(unknown(), 1);
   });
 
   it('continue after any other error, which keeps the ticket', (t) => {
-    const { clock, resume, asked, given } = stage(t);
+    const { clock, resume, requests, given } = setUp(t);
     resume.start();
     given('kept', { seconds: 1_000 });
     clock.pass(600_000);
     resume.received(refusal(429));
-    assert.equal(resume.take(), 'kept');
-    // After a part of the time for which that one is still good.
+    assert.equal(resume.ticket(), 'kept');
+    // After a part of that ticket's remaining lifetime.
     clock.pass(400_000 * 0.6 - 1);
-    assert.equal(asked.length, 2);
+    assert.equal(requests.length, 2);
     clock.pass(1);
-    assert.equal(asked.length, 3);
+    assert.equal(requests.length, 3);
   });
 
   it('continue after repeated errors, at the default interval once the ticket has expired', (t) => {
-    const { clock, resume, asked, given } = stage(t);
+    const { clock, resume, requests, given } = setUp(t);
     resume.start();
     given('kept', { seconds: 60 });
     const answered = () => {
-      const count = asked.length;
-      while (asked.length === count) {
+      const count = requests.length;
+      while (requests.length === count) {
         clock.pass(500);
       }
       resume.received(refusal(429));
     };
-    while (resume.take() !== null) {
+    while (resume.ticket() !== null) {
       answered();
     }
-    const [before, count] = [clock.now, asked.length];
+    const [before, count] = [clock.now, requests.length];
     assert.ok(count < 10, `${count} calls in a minute`);
     answered();
     assert.ok(clock.now - before >= LIFETIME * 0.6 - 1_000, `${clock.now - before} ms`);
   });
 
   it('end after an error without a code, from another product', (t) => {
-    const { resume, unknown } = stage(t);
+    const { resume, unknown } = setUp(t);
     resume.start();
     resume.received(refusal(undefined));
     assert.equal(unknown(), 1);
@@ -219,35 +219,35 @@ describe('renewals', () => {
   const unsaid = [0, -1, '60', null, undefined].map((seconds) => [seconds, LIFETIME * 0.6]);
   for (const [seconds, rest] of [...unsaid, [0.001, 1_000], [1e12, 24 * 60 * MINUTE * 0.6]]) {
     it(`follow after ${rest} ms for a ticket of ${seconds} s`, (t) => {
-      const { clock, resume, asked, given } = stage(t);
+      const { clock, resume, requests, given } = setUp(t);
       resume.start();
       given('kept', { seconds });
       clock.pass(rest - 1);
-      assert.equal(asked.length, 1);
+      assert.equal(requests.length, 1);
       clock.pass(1);
-      assert.equal(asked.length, 2);
+      assert.equal(requests.length, 2);
     });
   }
 
   for (const result of [null, 7, 'text', [], { ticket: 'kept' }, { ticket: 'kept', positions: null }]) {
     it(`continue after the answer ${JSON.stringify(result)}`, (t) => {
-      const { clock, resume, asked, positions } = stage(t);
+      const { clock, resume, requests, positions } = setUp(t);
       resume.start();
       resume.received(answer(result));
       clock.pass(LIFETIME * 0.6);
-      assert.equal(asked.length, 2);
+      assert.equal(requests.length, 2);
       assert.deepEqual(positions, [{}]);
     });
   }
 
   it('ignore answers to other calls', (t) => {
-    const { resume, given } = stage(t);
+    const { resume, given } = setUp(t);
     resume.start();
     assert.equal(resume.received({ type: 'event', topic: CALL_ID, payload: null }), false);
     assert.equal(resume.received({ type: 'callResult', callId: 'orosync-call-1', result: { ticket: 'foreign' } }), false);
     assert.equal(given('first'), true);
-    assert.equal(given('nobody asked'), true);
-    assert.equal(resume.take(), 'first');
+    assert.equal(given('unrequested'), true);
+    assert.equal(resume.ticket(), 'first');
   });
 });
 
@@ -278,16 +278,16 @@ async function holdsTicket(client, session) {
 const OFFERED = 'orosync.1,wamp';
 
 describe('reconnecting with a resume ticket', () => {
-  it('never sends a request to PHP', async (t) => {
+  it('sends no request to PHP', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t);
     const states = inboxOf(client, 'state');
     let present = session;
     for (const round of [1, 2, 3]) {
       present.drop();
-      assert.deepEqual(await states.takeMany(1), ['waiting']);
+      assert.deepEqual(await states.takeMany(1), ['backing-off']);
       client.connect();
-      assert.deepEqual(await states.takeMany(2), ['opening', 'open']);
+      assert.deepEqual(await states.takeMany(2), ['connecting', 'connected']);
       present = await server.sessions.take();
       assert.equal(present.url, '/ws');
       assert.equal(present.offered, `${OFFERED},orosync.ticket.resume-${round}`);
@@ -369,7 +369,7 @@ describe('reconnecting with a resume ticket', () => {
 });
 
 describe('an attempt with a resume ticket that does not open', () => {
-  /** The end of the attempt that the server does not greet. */
+  /** Ends an attempt before WELCOME. */
   async function refused(server, client, code) {
     const disconnected = inboxOf(client, 'disconnected');
     server.greets = false;
@@ -379,7 +379,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     return disconnected.take();
   }
 
-  it('is followed at once by one with a ticket of PHP when the server rejects the ticket', async (t) => {
+  it('is followed at once by one with a ticket from PHP when the server rejects the ticket', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
@@ -391,7 +391,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=ticket-2']);
   });
 
-  it('is repeated with the same ticket while the server is down, until PHP is asked after five attempts', async (t) => {
+  it('is repeated with the same ticket while the server is down, and requests one from PHP after five attempts', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
@@ -410,7 +410,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.deepEqual(server.upgradeUrls.slice(1), [...Array(MAX_FAILURES).fill('/ws'), '/ws?ticket=ticket-2']);
   });
 
-  it('is repeated with the same ticket after a short outage, without asking PHP', async (t) => {
+  it('is repeated with the same ticket after a short outage, without a request to PHP', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
@@ -428,7 +428,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
-  it('is repeated with the same ticket while the server cannot check it, without asking PHP', async (t) => {
+  it('is repeated with the same ticket while the server cannot check it, without a request to PHP', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
@@ -462,7 +462,7 @@ describe('an attempt with a resume ticket that does not open', () => {
 });
 
 describe('a server that does not know resume tickets', () => {
-  it('gets a connection with a ticket of PHP at once, after it has accepted a page that offered one', async (t) => {
+  it('accepts the page as anonymous, and the client reconnects at once with a ticket from PHP', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t);
     const disconnected = inboxOf(client, 'disconnected');
@@ -476,7 +476,7 @@ describe('a server that does not know resume tickets', () => {
     const third = await server.sessions.take();
     assert.equal(third.url, '/ws?ticket=ticket-2');
 
-    // That one knows who it is for.
+    // This session has an identity.
     await holdsTicket(client, third);
     assert.equal(client.sessionId, third.id);
     assert.equal(disconnected.size, 0);
@@ -484,7 +484,7 @@ describe('a server that does not know resume tickets', () => {
 });
 
 describe('a resume ticket is discarded', () => {
-  /** The address of the next session, after `leave` and then `connect()`. */
+  /** Calls `leave`, then `connect()`. Returns the address of the next session. */
   async function addressAfter(t, leave, options) {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, options);
@@ -495,7 +495,7 @@ describe('a resume ticket is discarded', () => {
     return (await server.sessions.take()).url;
   }
 
-  it('once a connection has opened with it, even without a new one', async (t) => {
+  it('once a connection has opened with it, even if the server issues no other', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t);
     server.answerResume = () => {};
@@ -516,7 +516,7 @@ describe('a resume ticket is discarded', () => {
     });
   }
 
-  it('by close() while waiting', async (t) => {
+  it('by close() while backing off', async (t) => {
     const leave = ({ client, session }) => {
       client.on('disconnected', () => client.close());
       session.drop();
@@ -537,7 +537,7 @@ describe('a resume ticket is discarded', () => {
     const { client, session } = await resumableClient(server, t, { ticket });
     const states = inboxOf(client, 'state');
     session.close(4010);
-    await states.takeUntil((name) => name === 'waiting');
+    await states.takeUntil((name) => name === 'backing-off');
     client.connect();
     await states.takeUntil((name) => name === 'refused');
     client.connect();
@@ -560,7 +560,7 @@ describe('a resume ticket is discarded', () => {
     assert.equal(session.url, '/ws');
     await holdsTicket(client, session);
 
-    // What the first ticket was asked for is what the resume ticket grants: no other would grant more.
+    // The resume ticket grants the topics of the first ticket; another resume ticket would not grant more.
     session.send([4, 'acme/order/7', 'acme/order/7', 'not allowed', { code: 401 }]);
     assert.deepEqual(await refused.take(), { topic: 'acme/order/7', reason: 'not allowed' });
 
@@ -571,7 +571,7 @@ describe('a resume ticket is discarded', () => {
   });
 });
 
-/** A socket on a path that a test makes silent. */
+/** A socket on a network path that a test can interrupt. */
 class FakeSocket extends EventTarget {
   static opened = [];
   static isSilent = false;
@@ -604,7 +604,7 @@ class FakeSocket extends EventTarget {
   }
 }
 
-/** A client on a path that has just gone silent, which it has noticed; `tickets` counts the requests to PHP. */
+/** A client that has just detected its dead connection; `tickets` counts the requests to PHP. */
 async function silencedClient(t) {
   const clock = new Clock(t);
   FakeSocket.opened = [];
@@ -629,7 +629,7 @@ async function silencedClient(t) {
   };
   client.connect();
   await stage.pass(100);
-  assert.equal(client.state, 'open');
+  assert.equal(client.state, 'connected');
   FakeSocket.isSilent = true;
   const lost = inboxOf(client, 'disconnected');
   while (lost.size === 0) {

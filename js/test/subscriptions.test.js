@@ -4,14 +4,14 @@ import { momentNow } from '../src/moment.js';
 import { BURST, PER_SECOND, RENEWAL_MS, Subscriptions } from '../src/subscriptions.js';
 import { Clock } from './support/clock.js';
 
-/** What the server allows a browser by default: limits.message_burst and limits.messages_per_second. */
+/** The server's default limits for a browser: limits.message_burst and limits.messages_per_second. */
 const SERVER_BURST = 200;
 const SERVER_PER_SECOND = 50;
 
 const topics = (count) => Array.from({ length: count }, (_, index) => `topic ${index}`);
 
-/** Subscriptions of a session that takes everything, and what was sent at which time. */
-function stage(t) {
+/** Subscriptions of a session whose send buffer is never full, and the messages with their times. */
+function setUp(t) {
   const clock = new Clock(t);
   const sent = [];
   const subscriptions = new Subscriptions((text) => {
@@ -21,7 +21,7 @@ function stage(t) {
   return { clock, sent, subscriptions };
 }
 
-/** A callback of an application, as the client wraps it. */
+/** A listener with an application's callback. */
 const listener = (more = {}) => ({
   recovers: false,
   mayWait: false,
@@ -29,7 +29,7 @@ const listener = (more = {}) => ({
   onMissed: () => {},
   onIncomplete: () => {},
   tags: () => null,
-  nextQuestion: () => null,
+  nextHistoryRequest: () => null,
   ...more,
 });
 
@@ -37,14 +37,14 @@ const listenTo = (subscriptions, names, more) => names.map((topic) => subscripti
 
 describe('many subscriptions', () => {
   it('are sent at once, up to the default limit of a server', (t) => {
-    const { sent, subscriptions } = stage(t);
+    const { sent, subscriptions } = setUp(t);
     listenTo(subscriptions, topics(100));
     subscriptions.opened(momentNow());
     assert.equal(sent.length, 100);
   });
 
   it("beyond that use at most half of the server's rate limit", (t) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(500));
     clock.pass(20_000);
@@ -57,7 +57,7 @@ describe('many subscriptions', () => {
   });
 
   it('may burst again after a while', (t) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST));
     clock.pass((BURST / PER_SECOND) * 1_000);
@@ -67,7 +67,7 @@ describe('many subscriptions', () => {
   });
 
   it('that end before they were sent cause no message', (t) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST));
     subscriptions.add('late', listener()).remove();
@@ -76,7 +76,7 @@ describe('many subscriptions', () => {
   });
 
   it('are sent anew in each session, and leave no timer behind', (t) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     const stops = listenTo(subscriptions, topics(BURST + 2));
     subscriptions.ended(false);
@@ -90,7 +90,7 @@ describe('many subscriptions', () => {
   });
 });
 
-/** Answers the call that was sent last about a topic. */
+/** Answers the last call for a topic. */
 const answer = (subscriptions, { text }, result = { position: '5', complete: true, events: [] }) =>
   subscriptions.answered({ type: 'callResult', callId: JSON.parse(text)[1], result });
 
@@ -99,7 +99,7 @@ const call = ({ text }) => JSON.parse(text).slice(2);
 
 describe('many subscriptions with recovery', () => {
   it("use at most half of the server's rate limit", (t) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(300), { recovers: true });
     assert.equal(sent.length, BURST);
@@ -112,7 +112,7 @@ describe('many subscriptions with recovery', () => {
   });
 
   it('are repeated with SUBSCRIBE within the same limit when a server does not know the call', (t) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST), { recovers: true });
     for (const { text } of [...sent]) {
@@ -126,7 +126,7 @@ describe('many subscriptions with recovery', () => {
 });
 
 describe('positions of a renewal', () => {
-  /** What is asked for in the next session. */
+  /** The position that the next session requests. */
   const nextSince = ({ sent, subscriptions }) => {
     subscriptions.ended(false);
     subscriptions.opened(momentNow());
@@ -134,7 +134,7 @@ describe('positions of a renewal', () => {
   };
 
   it('are adopted for topics with recovery', (t) => {
-    const { sent, subscriptions } = stage(t);
+    const { sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, ['a'], { recovers: true });
     answer(subscriptions, sent.at(-1));
@@ -143,7 +143,7 @@ describe('positions of a renewal', () => {
   });
 
   it('are ignored while a topic waits for its answer', (t) => {
-    const { sent, subscriptions } = stage(t);
+    const { sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, ['a'], { recovers: true });
     answer(subscriptions, sent.at(-1));
@@ -153,7 +153,7 @@ describe('positions of a renewal', () => {
   });
 
   it('are ignored for topics without recovery', (t) => {
-    const { sent, subscriptions } = stage(t);
+    const { sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     const [stop] = listenTo(subscriptions, ['a']);
     subscriptions.advance({ a: '9' });
@@ -164,9 +164,9 @@ describe('positions of a renewal', () => {
 });
 
 describe('tags', () => {
-  /** A topic with a listener whose tags a test sets. */
+  /** A topic with a listener whose tags a test can change. */
   const tagged = (t, tags) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     const listened = listener({ recovers: true, mayWait: true, tags: () => tags });
     subscriptions.opened(momentNow());
     const { update, remove } = subscriptions.add('a', listened);
@@ -240,7 +240,7 @@ describe('tags', () => {
     assert.deepEqual(call(sent[2]), ['orosync/tags', 'a', ['x']]);
   });
 
-  it('of the remaining listeners stay when a listener is removed', async (t) => {
+  it('of the remaining listeners are kept when a listener is removed', async (t) => {
     const { sent, subscriptions, remove } = tagged(t, ['x']);
     await soon();
     answer(subscriptions, sent[0]);
@@ -274,62 +274,62 @@ describe('a gap during a ticket renewal', () => {
   const UNKEPT = { position: '0.0', complete: false, events: [] };
   const UNKNOWN = { code: 404 };
 
-  /** A session in which a listener follows the topic "a", by an answer to its call or an error in place of it. */
+  /** A session that is subscribed to the topic "a", after the answer to the call or an error. */
   function following(t, { result = UNKEPT, details } = {}) {
-    const all = stage(t);
-    const told = [];
-    all.subscriptions.add('a', listener({ recovers: true, onIncomplete: () => told.push('incomplete') }));
+    const all = setUp(t);
+    const received = [];
+    all.subscriptions.add('a', listener({ recovers: true, onIncomplete: () => received.push('incomplete') }));
     const open = () => {
       all.subscriptions.opened(momentNow());
-      const asked = all.sent.at(-1);
+      const requested = all.sent.at(-1);
       if (details === undefined) {
-        answer(all.subscriptions, asked, result);
+        answer(all.subscriptions, requested, result);
       } else {
-        const [, callId] = JSON.parse(asked.text);
+        const [, callId] = JSON.parse(requested.text);
         all.subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details });
       }
     };
     open();
-    return { ...all, told, open };
+    return { ...all, received, open };
   }
 
   for (const [what, answers] of [['no history is kept', {}], ['the server knows no history', { details: UNKNOWN }]]) {
     it(`is not reported when ${what}, unless it took longer`, (t) => {
-      const { clock, subscriptions, told, open } = following(t, answers);
+      const { clock, subscriptions, received, open } = following(t, answers);
       for (const [passed, expected] of [[RENEWAL_MS - 1, []], [RENEWAL_MS, ['incomplete']]]) {
         subscriptions.ended(true);
         clock.pass(passed);
         open();
-        assert.deepEqual(told, expected);
+        assert.deepEqual(received, expected);
       }
     });
 
     it(`is reported when ${what} and the first attempt fails, as for any other gap`, (t) => {
-      const { subscriptions, told, open } = following(t, answers);
+      const { subscriptions, received, open } = following(t, answers);
       subscriptions.ended(true);
       subscriptions.ended(false);
       open();
-      assert.deepEqual(told, ['incomplete']);
+      assert.deepEqual(received, ['incomplete']);
       subscriptions.ended(false);
       open();
-      assert.deepEqual(told, ['incomplete', 'incomplete']);
+      assert.deepEqual(received, ['incomplete', 'incomplete']);
     });
   }
 
   it('is reported when the history of the server is incomplete', (t) => {
-    const { subscriptions, told, open } = following(t, { result: { position: '5', complete: false, events: [] } });
+    const { subscriptions, received, open } = following(t, { result: { position: '5', complete: false, events: [] } });
     subscriptions.ended(true);
     open();
-    assert.deepEqual(told, ['incomplete']);
+    assert.deepEqual(received, ['incomplete']);
   });
 
   it('is reported when the earlier session was not subscribed', (t) => {
-    const { subscriptions, told, open } = following(t);
+    const { subscriptions, received, open } = following(t);
     subscriptions.ended(false);
     subscriptions.opened(momentNow());
     subscriptions.ended(true);
     open();
-    assert.deepEqual(told, ['incomplete']);
+    assert.deepEqual(received, ['incomplete']);
   });
 });
 
@@ -339,16 +339,16 @@ describe('a call that the server cannot answer at the moment', () => {
   const fail = (subscriptions, { text }) =>
     subscriptions.failed({ type: 'callError', callId: JSON.parse(text)[1], uri: 'orosync/subscribe', reason: '', details: { code: 503 } });
 
-  /** A listener that has followed the topic "a" up to position 5, and what it is told in the next session. */
-  function returned(t, more = {}) {
-    const all = stage(t);
-    const told = [];
+  /** A listener of the topic "a" at position 5, and what it receives in the next session. */
+  function reconnected(t, more = {}) {
+    const all = setUp(t);
+    const received = [];
     all.subscriptions.opened(momentNow());
     const { update, remove } = all.subscriptions.add('a', listener({
       recovers: true,
-      onEvent: (payload) => told.push(payload),
-      onMissed: (payload) => told.push(payload),
-      onIncomplete: () => told.push('incomplete'),
+      onEvent: (payload) => received.push(payload),
+      onMissed: (payload) => received.push(payload),
+      onIncomplete: () => received.push('incomplete'),
       ...more,
     }));
     answer(all.subscriptions, all.sent[0]);
@@ -358,11 +358,11 @@ describe('a call that the server cannot answer at the moment', () => {
       all.subscriptions.opened(momentNow());
     };
     reopen();
-    return { ...all, told, update, remove, reopen };
+    return { ...all, received, update, remove, reopen };
   }
 
   it('is repeated from the same position with backoff, and nothing is reported meanwhile', (t) => {
-    const { clock, sent, subscriptions, told, update } = returned(t);
+    const { clock, sent, subscriptions, received, update } = reconnected(t);
     for (const wait of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
       const count = sent.length;
       assert.equal(fail(subscriptions, sent.at(-1)), 'failed');
@@ -373,21 +373,21 @@ describe('a call that the server cannot answer at the moment', () => {
       assert.equal(sent.length, count + 1);
     }
     sent.forEach((message) => assert.deepEqual(call(message), ['orosync/subscribe', 'a', { since: '5' }]));
-    assert.deepEqual(told, []);
+    assert.deepEqual(received, []);
     answer(subscriptions, sent.at(-1), { position: '7', complete: true, events: [['6', 'x'], ['7', 'y']] });
-    assert.deepEqual(told, ['x', 'y']);
+    assert.deepEqual(received, ['x', 'y']);
     assert.equal(clock.timers, 0);
   });
 
   it('is reported as incomplete when its answer is, and resets the backoff', (t) => {
     let tags = ['x'];
-    const { clock, sent, subscriptions, told, update } = returned(t, { tags: () => tags });
+    const { clock, sent, subscriptions, received, update } = reconnected(t, { tags: () => tags });
     fail(subscriptions, sent[0]);
     clock.pass(FIRST_MS);
     fail(subscriptions, sent[1]);
     clock.pass(2 * FIRST_MS);
     answer(subscriptions, sent[2], { position: '7', complete: false, events: [] });
-    assert.deepEqual(told, ['incomplete']);
+    assert.deepEqual(received, ['incomplete']);
     tags = null;
     update();
     fail(subscriptions, sent[3]);
@@ -396,7 +396,7 @@ describe('a call that the server cannot answer at the moment', () => {
   });
 
   it('is repeated by the next session if this one ends', (t) => {
-    const { clock, sent, subscriptions, reopen } = returned(t);
+    const { clock, sent, subscriptions, reopen } = reconnected(t);
     fail(subscriptions, sent[0]);
     reopen();
     assert.deepEqual(sent.map(call), [['orosync/subscribe', 'a', { since: '5' }]]);
@@ -404,7 +404,7 @@ describe('a call that the server cannot answer at the moment', () => {
   });
 
   it('is not repeated without listeners', (t) => {
-    const { clock, sent, subscriptions, remove } = returned(t);
+    const { clock, sent, subscriptions, remove } = reconnected(t);
     fail(subscriptions, sent[0]);
     remove();
     assert.equal(clock.timers, 0);
@@ -413,29 +413,29 @@ describe('a call that the server cannot answer at the moment', () => {
     assert.equal(sent.length, 1, 'there is nothing to unsubscribe');
   });
 
-  it('makes a short gap a reported one', (t) => {
-    const { clock, sent, subscriptions, told, reopen } = returned(t);
+  it('makes even a short gap reported', (t) => {
+    const { clock, sent, subscriptions, received, reopen } = reconnected(t);
     answer(subscriptions, sent[0]);
     reopen(true);
     fail(subscriptions, sent[0]);
     clock.pass(FIRST_MS);
     answer(subscriptions, sent[1], { position: '0.0', complete: false, events: [] });
-    assert.deepEqual(told, ['incomplete']);
+    assert.deepEqual(received, ['incomplete']);
   });
 
   it('does not affect the existing subscription and its tags', (t) => {
     let tags = ['x'];
     let milliseconds = null;
     const settled = [];
-    const nextQuestion = () => {
-      const asked = milliseconds;
+    const nextHistoryRequest = () => {
+      const requested = milliseconds;
       milliseconds = null;
       const lost = () => {
-        milliseconds = asked;
+        milliseconds = requested;
       };
-      return asked === null ? null : { milliseconds: asked, answered: (...told) => settled.push(told), lost };
+      return requested === null ? null : { milliseconds: requested, answered: (...received) => settled.push(received), lost };
     };
-    const { clock, sent, subscriptions, told, update } = returned(t, { tags: () => tags, nextQuestion });
+    const { clock, sent, subscriptions, received, update } = reconnected(t, { tags: () => tags, nextHistoryRequest });
     answer(subscriptions, sent[0]);
     milliseconds = 9;
     update();
@@ -448,12 +448,12 @@ describe('a call that the server cannot answer at the moment', () => {
     clock.pass(FIRST_MS);
     assert.deepEqual(call(sent[3]), ['orosync/subscribe', 'a', { since: { milliseconds: 9 }, tags: ['y'] }]);
     answer(subscriptions, sent[3], { position: '6', complete: true, events: [['6', 'new']] });
-    assert.deepEqual([told, settled], [['new'], [[['new'], 'complete']]]);
+    assert.deepEqual([received, settled], [['new'], [[['new'], 'complete']]]);
   });
 
   it('sends its tags again', (t) => {
     let tags = ['x'];
-    const { clock, sent, subscriptions, update } = returned(t, { tags: () => tags });
+    const { clock, sent, subscriptions, update } = reconnected(t, { tags: () => tags });
     answer(subscriptions, sent[0]);
     tags = null;
     update();
@@ -463,7 +463,7 @@ describe('a call that the server cannot answer at the moment', () => {
   });
 
   it('keeps an existing subscription without recovery', (t) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     const events = [];
     subscriptions.opened(momentNow());
     subscriptions.add('a', listener({ onEvent: (payload) => events.push(payload) }));
@@ -476,40 +476,40 @@ describe('a call that the server cannot answer at the moment', () => {
   });
 });
 
-describe('a question about earlier events', () => {
-  /** A listener that asks once, and again what was lost. */
-  const asking = (t) => {
-    const { sent, subscriptions } = stage(t);
+describe('a request for earlier events', () => {
+  /** A listener that sends one request, and repeats a lost one. */
+  const requesting = (t) => {
+    const { sent, subscriptions } = setUp(t);
     const settled = [];
     let milliseconds = 700;
-    const nextQuestion = () => {
+    const nextHistoryRequest = () => {
       if (milliseconds === null) {
         return null;
       }
-      const asked = milliseconds;
+      const requested = milliseconds;
       milliseconds = null;
       return {
-        milliseconds: asked,
+        milliseconds: requested,
         answered: (...answered) => settled.push(answered),
         lost: () => {
-          milliseconds = asked;
+          milliseconds = requested;
           settled.push('lost');
         },
       };
     };
     const missed = [];
-    const { update } = subscriptions.add('a', listener({ recovers: true, nextQuestion, onMissed: (payload) => missed.push(payload) }));
-    const ask = (next) => {
+    const { update } = subscriptions.add('a', listener({ recovers: true, nextHistoryRequest, onMissed: (payload) => missed.push(payload) }));
+    const request = (next) => {
       milliseconds = next;
       update();
     };
-    return { sent, subscriptions, settled, missed, ask };
+    return { sent, subscriptions, settled, missed, request };
   };
   const events = [['6', 'x'], ['7', 'y']];
 
   it('is sent with the first call, and only its listener receives the answer', (t) => {
-    const { sent, subscriptions, settled, missed } = asking(t);
-    listenTo(subscriptions, ['a'], { recovers: true, onMissed: () => assert.fail('it has not asked') });
+    const { sent, subscriptions, settled, missed } = requesting(t);
+    listenTo(subscriptions, ['a'], { recovers: true, onMissed: () => assert.fail('it has sent no request') });
     subscriptions.opened(momentNow());
     assert.deepEqual(sent.map(call), [['orosync/subscribe', 'a', { since: { milliseconds: 700 } }]]);
     answer(subscriptions, sent[0], { position: '7', complete: true, events });
@@ -517,17 +517,17 @@ describe('a question about earlier events', () => {
     assert.deepEqual(missed, []);
   });
 
-  it('is sent after the answer by position, repeatedly while there are more', (t) => {
-    const { sent, subscriptions, settled, missed, ask } = asking(t);
+  it('is sent after the answer by position, one after the other', (t) => {
+    const { sent, subscriptions, settled, missed, request } = requesting(t);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[0]);
     subscriptions.ended(false);
-    ask(-300);
+    request(-300);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[1], { position: '7', complete: true, events });
     assert.deepEqual(missed, ['x', 'y']);
     answer(subscriptions, sent[2], { position: '7', complete: false, events: [events[1]] });
-    ask(5);
+    request(5);
     assert.deepEqual(sent.map((message) => call(message)[2].since), [
       { milliseconds: 700 },
       '5',
@@ -537,8 +537,8 @@ describe('a question about earlier events', () => {
     assert.deepEqual(settled, [[[], 'complete'], [['y'], 'incomplete']]);
   });
 
-  it('is lost with the connection or a refusal', (t) => {
-    const { sent, subscriptions, settled } = asking(t);
+  it('is lost when the connection ends or the topic is refused', (t) => {
+    const { sent, subscriptions, settled } = requesting(t);
     subscriptions.opened(momentNow());
     subscriptions.ended(false);
     subscriptions.opened(momentNow());
@@ -549,10 +549,10 @@ describe('a question about earlier events', () => {
   });
 
   it('is answered as incomplete when the server rejects it', (t) => {
-    const { sent, subscriptions, settled, ask } = asking(t);
+    const { sent, subscriptions, settled, request } = requesting(t);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[0]);
-    ask(5);
+    request(5);
     const [, callId] = JSON.parse(sent[1].text);
     subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details: { code: 400 } });
     assert.deepEqual(settled, [[[], 'complete'], [[], 'incomplete']]);
@@ -560,29 +560,29 @@ describe('a question about earlier events', () => {
   });
 
   it('is answered as withoutHistory when no history is kept', (t) => {
-    const { sent, subscriptions, settled } = asking(t);
+    const { sent, subscriptions, settled } = requesting(t);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[0], { position: '0.0', complete: false, events: [] });
     assert.deepEqual(settled, [[[], 'withoutHistory']]);
   });
 
   it('is answered without events when the server does not know the call', (t) => {
-    const { sent, subscriptions, settled, ask } = asking(t);
+    const { sent, subscriptions, settled, request } = requesting(t);
     subscriptions.opened(momentNow());
     const [, callId] = JSON.parse(sent[0].text);
     subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details: { code: 404 } });
-    ask(5);
+    request(5);
     assert.deepEqual(settled, ['lost', [[], 'withoutHistory'], [[], 'withoutHistory']]);
     assert.equal(sent.length, 2);
   });
 
   it('is repeated when its call could not be sent', (t) => {
-    const { clock, sent, subscriptions } = stage(t);
+    const { clock, sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST));
     let isOpen = true;
-    const question = { milliseconds: 1, answered: () => {}, lost: () => (isOpen = true) };
-    subscriptions.add('a', listener({ recovers: true, nextQuestion: () => (isOpen ? ((isOpen = false), question) : null) }));
+    const request = { milliseconds: 1, answered: () => {}, lost: () => (isOpen = true) };
+    subscriptions.add('a', listener({ recovers: true, nextHistoryRequest: () => (isOpen ? ((isOpen = false), request) : null) }));
     assert.equal(isOpen, true);
     clock.pass(1_000);
     assert.deepEqual(sent.slice(BURST).map(call), [['orosync/subscribe', 'a', { since: { milliseconds: 1 } }]]);

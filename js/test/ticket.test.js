@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { withParallelRetries } from '../src/ticket.js';
 import { Clock } from './support/clock.js';
 
-/** A source of which the test says what becomes of each request. */
-function stage(t) {
+/** A ticket source whose requests the test settles. */
+function setUp(t) {
   const clock = new Clock(t);
   const requests = [];
   const give = withParallelRetries((signal) => new Promise((resolve, reject) => {
@@ -21,7 +21,7 @@ function stage(t) {
 
 describe('a ticket after a dead connection', () => {
   it('is requested once if the answer comes soon', async (t) => {
-    const { clock, requests, give, pass } = stage(t);
+    const { clock, requests, give, pass } = setUp(t);
     const ticket = give(new AbortController().signal);
     await pass(350);
     requests[0].resolve('good');
@@ -31,7 +31,7 @@ describe('a ticket after a dead connection', () => {
   });
 
   it('is requested on a new connection within 1 s, past the six that a browser keeps', async (t) => {
-    const { requests, give, pass } = stage(t);
+    const { requests, give, pass } = setUp(t);
     const ticket = give(new AbortController().signal);
     await pass(60_000);
     assert.equal(requests.length, 7);
@@ -42,7 +42,7 @@ describe('a ticket after a dead connection', () => {
   });
 
   it('is the first answer of parallel requests', async (t) => {
-    const { clock, requests, give, pass } = stage(t);
+    const { clock, requests, give, pass } = setUp(t);
     const ticket = give(new AbortController().signal);
     await pass(500);
     assert.equal(requests.length, 6);
@@ -52,15 +52,15 @@ describe('a ticket after a dead connection', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('fails like its source', async (t) => {
-    const { requests, give } = stage(t);
+  it('rejects with the error of its source', async (t) => {
+    const { requests, give } = setUp(t);
     const ticket = give(new AbortController().signal);
     requests[0].reject(new Error('refused'));
     await assert.rejects(ticket, /refused/);
   });
 
   it('is not requested again after an abort', async (t) => {
-    const { requests, give, pass } = stage(t);
+    const { requests, give, pass } = setUp(t);
     const abort = new AbortController();
     const ticket = give(abort.signal);
     await pass(500);

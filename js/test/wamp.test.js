@@ -11,7 +11,7 @@ describe('encoding', () => {
     assert.equal(encodePublish('t', { a: 'é"' }), '[7,"t",{"a":"é\\""}]');
   });
 
-  it('writes the receivers of a PUBLISH in their WAMP v1 positions', () => {
+  it('writes the receivers of a PUBLISH at their positions in WAMP v1', () => {
     assert.equal(encodePublish('t', 1, { excludeMe: true }), '[7,"t",1,true]');
     assert.equal(encodePublish('t', 1, { exclude: ['a'] }), '[7,"t",1,["a"]]');
     assert.equal(encodePublish('t', 1, { exclude: ['a'], eligible: ['b'] }), '[7,"t",1,["a"],["b"]]');

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { clientOf, connectedClient, inboxOf } from './support/client.js';
 import { answerJson, startServer } from './support/server.js';
 
-/** What is written to the console as warnings from now on. @param {import('node:test').TestContext} t @returns {string[]} */
+/** Collects the warnings in the console. @param {import('node:test').TestContext} t @returns {string[]} */
 function warningsOf(t) {
   const written = [];
   t.mock.method(console, 'warn', (text) => written.push(text));

@@ -238,7 +238,7 @@ describe('a page', () => {
     assert.equal(await anna.flashes('outdated').count(), 1);
     assert.deepEqual(
       await anna.page.evaluate(() => /** @type {Window & { told?: unknown[] }} */ (window).told),
-      [{ tags: [], userNames: [], certain: false }],
+      [{ tags: [], userNames: [], isCertain: false }],
     );
   });
 });

@@ -108,7 +108,7 @@ export class Person {
    * connection that is lost meanwhile is waited for again.
    */
   async listens() {
-    await this.page.locator('#live[data-state=open]').waitFor();
+    await this.page.locator('#live[data-state=connected]').waitFor();
     await this.session();
   }
 
@@ -140,7 +140,7 @@ export class Person {
 
   /** The number of the node that it is connected to, as the page of a demo with several says. */
   async node() {
-    const text = await this.page.locator('#live[data-state=open]', { hasText: 'Live on node' }).innerText();
+    const text = await this.page.locator('#live[data-state=connected]', { hasText: 'Live on node' }).innerText();
     return Number(text.replace('Live on node ', ''));
   }
 

@@ -27,7 +27,7 @@ describe('the status page', () => {
 
     const page = await facts(anna, 'page');
     const server = await facts(anna, 'server');
-    assert.equal(page.State, 'open');
+    assert.equal(page.State, 'connected');
     assert.match(page['Session id'], /\S/);
     assert.equal(Object.values(server).includes(page['Session id']), true, `no session id in ${JSON.stringify(server)}`);
     assert.equal(Object.values(server).includes('anna'), true, `no user name in ${JSON.stringify(server)}`);

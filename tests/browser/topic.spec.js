@@ -122,7 +122,7 @@ describe('a topic of an application', () => {
     const { client } = await import('/bundles/orosynclive/page.js');
     await new Promise((resolve) => {
       client.on('connected', resolve);
-      if (client.state === 'open') {
+      if (client.state === 'connected') {
         resolve(undefined);
       }
     });

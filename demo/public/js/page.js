@@ -19,7 +19,7 @@ export async function fetchAnew() {
   const response = await fetch(location.href).catch(() => null);
   // A redirect leads to the login.
   if (response === null || !response.ok || response.redirected) {
-    showFlash({ kind: 'outdated', certain: false });
+    showFlash({ kind: 'outdated', isCertain: false });
     return null;
   }
   return new DOMParser().parseFromString(await response.text(), 'text/html');
@@ -28,10 +28,10 @@ export async function fetchAnew() {
 /** Text for each state of the client. */
 const STATES = {
   closed: 'Not connected',
-  asking: 'Connecting',
-  opening: 'Connecting',
-  open: 'Live',
-  waiting: 'Reconnecting',
+  'requesting-ticket': 'Connecting',
+  connecting: 'Connecting',
+  connected: 'Live',
+  'backing-off': 'Reconnecting',
   refused: 'Not connected',
   suspended: 'Not connected',
 };
@@ -58,7 +58,7 @@ if (nodesUrl !== undefined) {
       numbers = await (await fetch(nodesUrl)).json();
     }
     if (client.sessionId === session) {
-      live().textContent = `${STATES.open} on node ${numbers[node] ?? node}`;
+      live().textContent = `${STATES.connected} on node ${numbers[node] ?? node}`;
     }
   };
   // Errors are ignored: the next connection tries again.
@@ -66,9 +66,9 @@ if (nodesUrl !== undefined) {
 }
 
 document.addEventListener('orosync-outdated', (event) => {
-  /** @type {{ tags: string[], userNames: (string | null)[], certain: boolean }} */
-  const { tags, userNames, certain } = /** @type {CustomEvent} */ (event).detail;
-  if (!certain) {
+  /** @type {{ tags: string[], userNames: (string | null)[], isCertain: boolean }} */
+  const { tags, userNames, isCertain } = /** @type {CustomEvent} */ (event).detail;
+  if (!isCertain) {
     return;       // The element says that nobody can know.
   }
   event.preventDefault();

@@ -1,6 +1,6 @@
 /**
- * `<orosync-page>` in a real browser: how old the content of a page is, and what people read where nobody knows. Needs Chromium
- * at /usr/bin/chromium (Debian: apt install chromium), or where CHROMIUM says.
+ * `<orosync-page>` in a real browser: the age of a page's content, and the message if it is unknown. Needs Chromium at
+ * /usr/bin/chromium (Debian: apt install chromium) or at the path in CHROMIUM.
  */
 import assert from 'node:assert/strict';
 import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -18,7 +18,7 @@ const HOUR = 3_600_000;
 const CHANGED = 'Somebody else has changed this content.';
 const UNCERTAIN = 'This page may be out of date.';
 
-/** How long a test may take where it counts on the time that passes. */
+/** Tolerance for elapsed time in a test. */
 const SLACK_MS = 5_000;
 
 const CLIENT = { url: '/ws', ticketUrl: '/sync/ticket', userName: 'anna', userId: 1, role: 'user', organizationId: null };
@@ -29,8 +29,8 @@ const element = (attributes) =>
 
 const documentOf = (attributes, more = '') => `<!doctype html><html lang="en"><title>Test</title>
   <script>
-    globalThis.told = [];
-    addEventListener('orosync-outdated', ({ detail }) => told.push(detail));
+    globalThis.reports = [];
+    addEventListener('orosync-outdated', ({ detail }) => reports.push(detail));
   </script>${more}
   <script type="module" src="/orosync/page.js"></script>
   <body>${element(attributes)}</body>`;
@@ -53,7 +53,7 @@ after(async () => {
   rmSync(profile, { recursive: true, force: true });
 });
 
-/** A server whose pages, by path, a test sets, and whose tickets say what its clock is. */
+/** A server whose pages a test sets by path, and whose ticket endpoint returns the server's time. */
 async function startSite(t) {
   const server = await startServer(t);
   const site = { server, pages: {}, headers: {}, clock: () => Date.now() };
@@ -79,7 +79,7 @@ async function startSite(t) {
   return site;
 }
 
-/** The next call that asks for changes, of the next session or of this one; the others are of other topics. */
+/** The next call for changes, of the next session or of this one; skips calls for other topics. */
 async function askedBy(session) {
   for (;;) {
     const [type, id, procedure, topic, options] = await session.messages.take();
@@ -90,11 +90,11 @@ async function askedBy(session) {
 }
 
 const assertAge = ({ options }, milliseconds) => {
-  const asked = options.since?.milliseconds;
-  assert.ok(asked >= milliseconds && asked < milliseconds + SLACK_MS, `${asked} ms were asked for, not ${milliseconds}`);
+  const requested = options.since?.milliseconds;
+  assert.ok(requested >= milliseconds && requested < milliseconds + SLACK_MS, `requested ${requested} ms instead of ${milliseconds}`);
 };
 
-/** Waits until the page has taken all that this session has sent. */
+/** Waits until the page has processed all messages of this session. */
 async function processed(page, session) {
   const answered = page.evaluate(async () => {
     const { client } = await import('/orosync/page.js');
@@ -105,13 +105,13 @@ async function processed(page, session) {
   await answered;
 }
 
-const toldIn = (page) => page.evaluate(() => told);
+const reportsIn = (page) => page.evaluate(() => reports);
 const changed = [{ username: 'ben', tagname: 'a' }];
 
 describe('the content of a page', () => {
   it("has the age of its stamp, by PHP's clock alone", async (t) => {
     const site = await startSite(t);
-    const start = 1_000_000; // far from the browser's
+    const start = 1_000_000; // far from the browser's clock
     site.clock = () => start + HOUR;
     site.pages['/'] = documentOf({ rendered: { at: start } });
     const page = await site.open('/');
@@ -120,7 +120,7 @@ describe('the content of a page', () => {
     assert.deepEqual(call.options.tags, ['a']);
     call.answer('7', [['7', changed]]);
     await page.getByText(CHANGED).waitFor();
-    assert.deepEqual(await toldIn(page), [{ tags: ['a'], userNames: ['ben'], certain: true }]);
+    assert.deepEqual(await reportsIn(page), [{ tags: ['a'], userNames: ['ben'], isCertain: true }]);
   });
 
   it('that is inserted later has the age of its own stamp', async (t) => {
@@ -137,7 +137,7 @@ describe('the content of a page', () => {
     const second = await askedBy(session);
     assertAge(second, 2 * HOUR);
     second.answer('5');
-    // A page that is loaded anew within its elements.
+    // A page that is reloaded into the same elements.
     await page.evaluate((at) => document.querySelector('orosync-page').setAttribute('rendered', JSON.stringify({ at })), start - HOUR);
     assertAge(await askedBy(session), HOUR);
   });
@@ -153,7 +153,7 @@ describe('the content of a page', () => {
     assertAge(first, 1);
     first.answer('5');
 
-    // Of one that comes later without a request that the browser knows of.
+    // An element that is inserted later, without a request that the browser knows of.
     const later = element({ rendered: { at: start + HOUR }, tags: ['b'] });
     const before = await page.evaluate(async (html) => {
       await new Promise((resolve) => setTimeout(resolve, 300));
@@ -176,13 +176,13 @@ describe('the content of a page', () => {
     session.publish(TOPIC, changed, '6');
     await page.getByText(CHANGED).waitFor();
     assert.equal(await page.getByText(UNCERTAIN).count(), 0);
-    assert.deepEqual((await toldIn(page)).map(({ certain }) => certain), [false, true]);
+    assert.deepEqual((await reportsIn(page)).map(({ isCertain }) => isCertain), [false, true]);
   });
 
   it('removes its uncertain message when the application shows the certain one itself', async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({ rendered: { at: Date.now() } }, `<script>
-      addEventListener('orosync-outdated', (event) => event.detail.certain && event.preventDefault());
+      addEventListener('orosync-outdated', (event) => event.detail.isCertain && event.preventDefault());
     </script>`);
     const page = await site.open('/');
     const session = await site.server.sessions.take();
@@ -200,7 +200,7 @@ describe('the content of a page', () => {
     const call = await askedBy(await site.server.sessions.take());
     assertAge(call, 1);
     assert.ok(call.options.since.milliseconds <= await page.evaluate(() => performance.now()));
-    assert.deepEqual(await toldIn(page), []);
+    assert.deepEqual(await reportsIn(page), []);
   });
 
   it("with a stamp, but without PHP's time from the ticket endpoint, has the age of its document", async (t) => {
@@ -222,7 +222,7 @@ describe('the content of a page', () => {
     await second.getByText(UNCERTAIN).waitFor();
     const { options } = await askedBy(await site.server.sessions.take());
     assert.deepEqual(options, { tags: ['a'] });
-    assert.deepEqual(await toldIn(second), [{ tags: [], userNames: [], certain: false }]);
+    assert.deepEqual(await reportsIn(second), [{ tags: [], userNames: [], isCertain: false }]);
   });
 
   it('without a stamp from a service worker is not certain at once', async (t) => {
@@ -255,7 +255,7 @@ describe('the content of a page', () => {
     }, element({ tags: ['b'] }));
     const { options } = await askedBy(session);
     const opened = times.before + options.since.milliseconds;
-    assert.ok(opened > 0 && opened < times.before - 200, `the session was opened at ${opened} ms, and this was asked for at ${times.before}`);
+    assert.ok(opened > 0 && opened < times.before - 200, `the session was opened at ${opened} ms, the page was requested at ${times.before} ms`);
   });
 
   it("without a stamp ignores Turbo's requests for frames and prefetches", async (t) => {
@@ -282,7 +282,7 @@ describe('the content of a page', () => {
     }, element({ tags: ['b'] }));
     const { options } = await askedBy(session);
     const opened = requested + options.since.milliseconds;
-    assert.ok(opened > 0 && opened < requested - 150, `the session was opened at ${opened} ms, and this was asked for at ${requested}`);
+    assert.ok(opened > 0 && opened < requested - 150, `the session was opened at ${opened} ms, the page was requested at ${requested} ms`);
   });
 
   it('that Turbo restores keeps its state; if forgotten, it has the age of its stamp or is not certain', async (t) => {
@@ -302,7 +302,7 @@ describe('the content of a page', () => {
       document.body.replaceWith(snapshot);
     });
     await page.getByText(CHANGED).waitFor();
-    assert.deepEqual((await toldIn(page)).map(({ certain }) => certain), [true]);
+    assert.deepEqual((await reportsIn(page)).map(({ isCertain }) => isCertain), [true]);
 
     await page.evaluate(() => {
       const forgotten = document.querySelector('orosync-page').cloneNode(true);

@@ -1,6 +1,6 @@
 /**
- * What only a real browser has: its WebSocket, its page life cycle, its DOM. Needs Chromium at /usr/bin/chromium (Debian:
- * apt install chromium), or where CHROMIUM says.
+ * The client with a browser's own WebSocket, page life cycle and DOM. Needs Chromium at /usr/bin/chromium (Debian: apt install
+ * chromium) or at the path in CHROMIUM.
  */
 import assert from 'node:assert/strict';
 import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -13,17 +13,17 @@ import { answerJson, startServer } from '../support/server.js';
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css' };
 const SOURCES = new URL('../../src/', import.meta.url).pathname;
 
-/** The demo's way of including it: stylesheet, module, exactly these four names. Nothing inline may run but this script. */
+/** Includes the client as the demo does: stylesheet, module, exactly these four names. The CSP allows only this inline script. */
 const PAGE = `<!doctype html><html lang="en"><title>Test</title>
   <link rel="stylesheet" href="/orosync/flash.css">
   <input id="field" value="typed">
   <script type="module" nonce="page">
     import { OrosyncClient, ContentTracker, Maintenance, showFlash } from '/orosync/index.js';
     Object.assign(globalThis, { OrosyncClient, ContentTracker, Maintenance, showFlash });
-    globalThis.told = [];
+    globalThis.emitted = [];
     globalThis.client = new OrosyncClient({ url: '/ws', ticketUrl: '/sync/ticket' });
     for (const event of ['state', 'connected', 'disconnected']) {
-      client.on(event, (detail) => told.push({ event, detail }));
+      client.on(event, (detail) => emitted.push({ event, detail }));
     }
     document.title = 'ready';
   </script>`;
@@ -48,7 +48,7 @@ after(async () => {
   rmSync(profile, { recursive: true, force: true });
 });
 
-/** A page with a client that is not yet connected, on a server of its own. */
+/** A page with a client that is not connected yet, on its own server. */
 async function openPage(t) {
   const server = await startServer(t);
   server.answerPage = answerPage;
@@ -61,7 +61,7 @@ async function openPage(t) {
   return { server, page, errors };
 }
 
-/** The same, of a page that the browser may keep for an hour; each copy that the server gives has its number. */
+/** The same for a page that the browser may cache for an hour. Each response carries a serial number. */
 async function openCachedPage(t) {
   let copies = 0;
   const server = await startServer(t);
@@ -93,7 +93,7 @@ function answerPage(request, response) {
   }
 }
 
-/** As long as a resume ticket may be: names of many topics are in it. */
+/** A resume ticket of maximum length, which contains many topics. */
 const JWT = `${'a'.repeat(36)}.${'b-_9'.repeat(750)}.${'c'.repeat(43)}`;
 
 function answerResume(server) {
@@ -109,7 +109,7 @@ async function resumable(server, page) {
   return session;
 }
 
-/** Waits until the answer with the ticket has arrived: what was asked after it is answered after it. */
+/** Waits until the ticket has arrived: the answer to a later call arrives after it. */
 async function holdsTicket(page, session) {
   await session.renewals.take();
   const answered = page.evaluate(() => client.call('behind'));
@@ -128,7 +128,7 @@ describe('the client in a page', () => {
     const { server, page, errors } = await openPage(t);
     await connect(page);
     const session = await server.sessions.take();
-    await untilState(page, 'open');
+    await untilState(page, 'connected');
     assert.equal(session.url, '/ws?ticket=ticket-1');
     assert.equal(session.protocol, 'orosync.1');
     assert.deepEqual(errors, []);
@@ -139,7 +139,7 @@ describe('the client in a page', () => {
     server.answerTicket = (request, response) => response.writeHead(302, { Location: '/page/login' }).end();
     await connect(page);
     await untilState(page, 'refused');
-    assert.match(await page.evaluate(() => told.at(-1).detail.reason), /redirect, probably to a login page/);
+    assert.match(await page.evaluate(() => emitted.at(-1).detail.reason), /redirect, probably to a login page/);
   });
 
   it('reports an exception of a callback as an uncaught error', async (t) => {
@@ -162,52 +162,52 @@ describe('the client in a page', () => {
     const { server, page } = await openPage(t);
     await connect(page);
     const session = await server.sessions.take();
-    await untilState(page, 'open');
+    await untilState(page, 'connected');
     await context.setOffline(true);
     t.after(() => context.setOffline(false));
     session.drop();
-    // Attempts fail as long as it is offline; in a long wait the timer cannot be what ends it.
-    await page.waitForFunction(() => client.state === 'waiting' && told.at(-1).detail.delay > 2_000, undefined, { timeout: 30_000 });
+    // Attempts fail while the browser is offline. The delay is long, so its timer cannot start the next attempt in time.
+    await page.waitForFunction(() => client.state === 'backing-off' && emitted.at(-1).detail.delay > 2_000, undefined, { timeout: 30_000 });
     await page.evaluate(() =>
       addEventListener('online', () => {
         globalThis.stateWhenOnline = client.state;
       }),
     );
     await context.setOffline(false);
-    await untilState(page, 'open');
-    assert.equal(await page.evaluate(() => stateWhenOnline), 'asking');
+    await untilState(page, 'connected');
+    assert.equal(await page.evaluate(() => stateWhenOnline), 'requesting-ticket');
   });
 
   it('reconnects at once when the tab becomes visible', async (t) => {
     const { server, page } = await openPage(t);
     await connect(page);
     const session = await server.sessions.take();
-    await untilState(page, 'open');
+    await untilState(page, 'connected');
     session.drop();
     const states = await page.waitForFunction(() => {
-      if (client.state !== 'waiting') {
+      if (client.state !== 'backing-off') {
         return null;
       }
-      document.dispatchEvent(new Event('visibilitychange')); // the tab is visible all along
-      return ['waiting', client.state];
+      document.dispatchEvent(new Event('visibilitychange')); // the tab was visible before, too
+      return ['backing-off', client.state];
     });
-    assert.deepEqual(await states.jsonValue(), ['waiting', 'asking']);
-    await untilState(page, 'open');
+    assert.deepEqual(await states.jsonValue(), ['backing-off', 'requesting-ticket']);
+    await untilState(page, 'connected');
   });
 
   it('keeps its delay after "try again later"', async (t) => {
     const { server, page } = await openPage(t);
     await connect(page);
     const session = await server.sessions.take();
-    await untilState(page, 'open');
+    await untilState(page, 'connected');
     session.close(1013);
-    await untilState(page, 'waiting');
+    await untilState(page, 'backing-off');
     const state = await page.evaluate(() => {
       document.dispatchEvent(new Event('visibilitychange'));
       dispatchEvent(new Event('online'));
       return client.state;
     });
-    assert.equal(state, 'waiting');
+    assert.equal(state, 'backing-off');
   });
 
   it('closes when the page is left and reconnects when the back/forward cache restores it', async (t) => {
@@ -219,16 +219,16 @@ describe('the client in a page', () => {
     );
     await connect(page);
     const session = await server.sessions.take();
-    await untilState(page, 'open');
+    await untilState(page, 'connected');
 
     await page.goto(`${server.origin}/page/other`);
     assert.equal(await session.closed, 1000);
-    await page.goBack({ waitUntil: 'commit' }); // out of the cache there is no load event
+    await page.goBack({ waitUntil: 'commit' }); // a page from the cache has no load event
     await page.waitForFunction(() => globalThis.cameBack === true);
-    await untilState(page, 'open');
+    await untilState(page, 'connected');
     assert.equal((await server.sessions.take()).url, '/ws?ticket=ticket-2');
-    const states = await page.evaluate(() => told.filter(({ event }) => event === 'state').map(({ detail }) => detail));
-    assert.deepEqual(states, ['asking', 'opening', 'open', 'suspended', 'asking', 'opening', 'open']);
+    const states = await page.evaluate(() => emitted.filter(({ event }) => event === 'state').map(({ detail }) => detail));
+    assert.deepEqual(states, ['requesting-ticket', 'connecting', 'connected', 'suspended', 'requesting-ticket', 'connecting', 'connected']);
   });
 
   it('reconnects from the back/forward cache with a resume ticket, without a request to PHP', async (t) => {
@@ -240,9 +240,9 @@ describe('the client in a page', () => {
     const next = await server.sessions.take();
     assert.equal(next.url, '/ws');
     assert.equal(next.offered, `orosync.1, wamp, orosync.ticket.${JWT}`);
-    await untilState(page, 'open');
-    const states = await page.evaluate(() => told.filter(({ event }) => event === 'state').map(({ detail }) => detail));
-    assert.deepEqual(states, ['asking', 'opening', 'open', 'suspended', 'opening', 'open']);
+    await untilState(page, 'connected');
+    const states = await page.evaluate(() => emitted.filter(({ event }) => event === 'state').map(({ detail }) => detail));
+    assert.deepEqual(states, ['requesting-ticket', 'connecting', 'connected', 'suspended', 'connecting', 'connected']);
     assert.equal(server.ticketRequests.size, 1);
   });
 
@@ -255,7 +255,7 @@ describe('the client in a page', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
-  it('asks PHP at once when its resume ticket is rejected', async (t) => {
+  it('requests a ticket from PHP at once when its resume ticket is rejected', async (t) => {
     const { server, page } = await openPage(t);
     const session = await resumable(server, page);
     server.greets = false;
@@ -302,7 +302,7 @@ describe('the client in a page', () => {
     const { server, page } = await openPage(t);
     await connect(page);
     await server.sessions.take();
-    await untilState(page, 'open');
+    await untilState(page, 'connected');
     const state = await page.evaluate(() => {
       client.close();
       dispatchEvent(new PageTransitionEvent('pagehide'));
@@ -405,7 +405,7 @@ describe('the flash message', () => {
     assert.equal(await page.evaluate(() => document.activeElement.id), 'field');
   });
 
-  it('is visible once, however often it is shown, and with at most three others', async (t) => {
+  it('is not repeated, and at most four are visible', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
       showFlash({ kind: 'outdated', texts: { message: 'first' } });
@@ -420,8 +420,8 @@ describe('the flash message', () => {
   it('that is not certain is replaced by the certain one, and not shown beside it', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
-      showFlash({ kind: 'outdated', certain: false });
-      showFlash({ kind: 'outdated', certain: false });
+      showFlash({ kind: 'outdated', isCertain: false });
+      showFlash({ kind: 'outdated', isCertain: false });
       showFlash({ kind: 'maintenance' });
     });
     await page.getByText('This page may be out of date.').waitFor();
@@ -431,14 +431,14 @@ describe('the flash message', () => {
 
     await page.evaluate(() => {
       showFlash({ kind: 'outdated' });
-      showFlash({ kind: 'outdated', certain: false });
+      showFlash({ kind: 'outdated', isCertain: false });
     });
     await page.getByText(CHANGED).waitFor();
     assert.deepEqual((await messages.allInnerTexts()).slice(1), [CHANGED]);
     assert.equal(await messages.count(), 2);
 
     await page.getByRole('status').getByRole('button', { name: 'Dismiss' }).click();
-    await page.evaluate(() => void showFlash({ kind: 'outdated', certain: false }));
+    await page.evaluate(() => void showFlash({ kind: 'outdated', isCertain: false }));
     await page.getByText('This page may be out of date.').waitFor();
   });
 
@@ -446,7 +446,7 @@ describe('the flash message', () => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
       showFlash({ kind: 'outdated', texts: { message: 'Ben has written a comment.' } });
-      showFlash({ kind: 'outdated', certain: false });
+      showFlash({ kind: 'outdated', isCertain: false });
     });
     const messages = page.locator('.orosync-flash__message');
     await page.getByText('This page may be out of date.').waitFor();
@@ -456,7 +456,7 @@ describe('the flash message', () => {
     assert.equal(await messages.count(), 3);
   });
 
-  it('that was shown twice is removed by either function', async (t) => {
+  it('that was shown twice is removed by either of the returned functions', async (t) => {
     const { page } = await openPage(t);
     const left = await page.evaluate(() => {
       showFlash({ kind: 'outdated' });
@@ -483,15 +483,15 @@ describe('the flash message', () => {
   it('calls onReload instead of reloading, and omits the button on request', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
-      showFlash({ kind: 'outdated', texts: { reload: 'Fetch it' }, onReload: () => (document.title = 'asked') });
+      showFlash({ kind: 'outdated', texts: { reload: 'Fetch it' }, onReload: () => (document.title = 'requested') });
       showFlash({ kind: 'maintenance', texts: { reload: null } });
     });
     await page.getByRole('button', { name: 'Fetch it' }).click();
-    assert.equal(await page.title(), 'asked');
+    assert.equal(await page.title(), 'requested');
     assert.equal(await page.getByRole('alert').locator('.orosync-flash__reload').count(), 0);
   });
 
-  it('names the known kinds in the error', async (t) => {
+  it('names the known kinds in the error for an unknown one', async (t) => {
     const { page } = await openPage(t);
     const message = await page.evaluate(() => {
       try {

@@ -1,9 +1,9 @@
-/** A client under test and what it has told. */
+/** A client under test, and helpers that collect its events. */
 import { WebSocket } from 'ws';
 import { OrosyncClient } from '../../src/index.js';
 import { Inbox } from './inbox.js';
 
-/** A client of this server, not yet connected; closed with the test. */
+/** A client of this server, not connected yet; closed at the end of the test. */
 export function clientOf(server, t, options = {}) {
   const client = new OrosyncClient({ url: server.url, ticketUrl: server.ticketUrl, warnings: false, WebSocket, ...options });
   t.after(() => client.close());
@@ -20,21 +20,21 @@ export async function connectedClient(server, t, options = {}) {
   return { client, session };
 }
 
-/** All details of an event from now on. */
+/** Collects the details of an event. */
 export function inboxOf(client, event) {
   const inbox = new Inbox(`event "${event}"`);
   client.on(event, (detail) => inbox.put(detail));
   return inbox;
 }
 
-/** What is published to a topic, for this client, from now on. */
+/** Subscribes the client to a topic and collects the payloads. */
 export function subscribed(client, topic, options) {
   const inbox = new Inbox(`an event of "${topic}"`);
   client.subscribe(topic, (payload) => inbox.put(payload), options);
   return inbox;
 }
 
-/** Waits until the client has taken all that this session has sent; passes over what it has sent itself. */
+/** Waits until the client has processed all messages of this session; skips the client's own. */
 export async function processed(client, session) {
   const answered = client.call('mark');
   const [, id] = await session.messages.takeUntil(([type, , procedure]) => type === 2 && procedure === 'mark');
@@ -42,7 +42,7 @@ export async function processed(client, session) {
   await answered;
 }
 
-/** The next session of a client whose present one is lost now. */
+/** Drops the client's session and returns the next one. */
 export async function nextSession(server, client, session) {
   await processed(client, session);
   const disconnected = inboxOf(client, 'disconnected');

@@ -1,7 +1,7 @@
 /**
- * A clock that a test moves on: what `setTimeout`, `performance.now` and `Date.now` go by.
+ * A clock that a test advances: replaces `setTimeout`, `performance.now` and `Date.now`.
  *
- * With a `tick` timers fire at whole multiples of it only, as in a tab that nobody looks at.
+ * With a `tick`, timers fire only at whole multiples of it, as in a hidden tab.
  */
 const START = Date.UTC(2026, 0, 1);
 
@@ -29,12 +29,12 @@ export class Clock {
     return this.#now;
   }
 
-  /** How many timers there are. */
+  /** Number of pending timers. */
   get timers() {
     return this.#timers.size;
   }
 
-  /** Timers are on time again; those that are late fire with the next `pass`. */
+  /** Resets the tick; overdue timers fire with the next `pass`. */
   hurry() {
     this.#tick = 1;
     for (const timer of this.#timers.values()) {
@@ -42,7 +42,7 @@ export class Clock {
     }
   }
 
-  /** The machine sleeps: only `Date.now` goes on. @param {number} milliseconds below 0: somebody sets the clock back */
+  /** The machine sleeps: only `Date.now` advances. @param {number} milliseconds negative: the clock is set back */
   sleep(milliseconds) {
     this.#slept += milliseconds;
   }

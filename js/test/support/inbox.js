@@ -1,6 +1,6 @@
 /**
- * What arrives, in order, for a test that waits for it: `await inbox.take()`. Waits with a limit; that something does *not*
- * arrive is shown by what arrives after it.
+ * A queue of received items, in order: `await inbox.take()` waits for the next one, with a time limit. To show that something
+ * does *not* arrive, a test waits for a later item.
  */
 const LIMIT_MS = 10_000;
 
@@ -9,7 +9,7 @@ export class Inbox {
   #arrived = [];
   #waiting = [];
 
-  /** @param {string} what is awaited, for the error that says it did not come */
+  /** @param {string} what the kind of items, for the error on timeout */
   constructor(what) {
     this.#what = what;
   }
@@ -23,13 +23,13 @@ export class Inbox {
     }
   }
 
-  /** The next one that nobody has taken. */
+  /** Removes and returns the next item. */
   async take() {
     if (this.#arrived.length > 0) {
       return this.#arrived.shift();
     }
     return new Promise((resolve, reject) => {
-      const limit = setTimeout(() => reject(new Error(`${this.#what} did not come within ${LIMIT_MS} ms`)), LIMIT_MS);
+      const limit = setTimeout(() => reject(new Error(`${this.#what} did not arrive within ${LIMIT_MS} ms`)), LIMIT_MS);
       this.#waiting.push((item) => {
         clearTimeout(limit);
         resolve(item);
@@ -37,7 +37,7 @@ export class Inbox {
     });
   }
 
-  /** The next `count`, in order. */
+  /** The next `count` items, in order. */
   async takeMany(count) {
     const items = [];
     while (items.length < count) {
@@ -46,17 +46,17 @@ export class Inbox {
     return items;
   }
 
-  /** The next one for which `isIt` holds; those before it are passed over. */
-  async takeUntil(isIt) {
+  /** The next item for which `matches` is true; skips those before it. */
+  async takeUntil(matches) {
     for (;;) {
       const item = await this.take();
-      if (isIt(item)) {
+      if (matches(item)) {
         return item;
       }
     }
   }
 
-  /** How many have arrived that nobody has taken. */
+  /** Number of items not taken yet. */
   get size() {
     return this.#arrived.length;
   }

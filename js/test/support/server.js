@@ -1,14 +1,14 @@
 /**
- * A real server for the tests: HTTP with a ticket endpoint, and WebSocket that speaks as much WAMP v1 as a test asks for.
+ * A real server for the tests: HTTP with a ticket endpoint, and WebSocket with as much WAMP v1 as a test needs.
  *
- * Each part can be told to misbehave; what arrives is kept in order and waited for, never polled.
+ * A test can replace each part with a faulty one. Requests and messages are kept in order; tests wait for them and never poll.
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { Inbox } from './inbox.js';
 
-/** Starts one on a free port; ends with the test. */
+/** Starts a server on a free port; stopped at the end of the test. */
 export async function startServer(t) {
   const server = new TestServer();
   await server.listen();
@@ -22,15 +22,15 @@ class TestServer {
     this.#ticketCount += 1;
     answerJson(response, { ticket: `ticket-${this.#ticketCount}` });
   };
-  /** Answers other plain requests. */
+  /** Answers other HTTP requests. */
   answerPage = (request, response) => response.writeHead(404).end();
-  /** Answers `orosync/resume`, which is no message of `Session.messages`; by default as a server that does not know it. */
+  /** Answers `orosync/resume`, which `Session.messages` does not contain; by default as a server that does not know it. */
   answerResume = (session, callId) => session.send([4, callId, 'orosync/resume', 'no such procedure', { code: 404 }]);
-  /** Chooses a subprotocol. @type {(offered: string[]) => string} */
+  /** Selects the subprotocol. @type {(offered: string[]) => string} */
   chooseProtocol = ([first]) => first;
-  /** HTTP status that refuses the next upgrades, or null. */
+  /** HTTP status for the next upgrades; null: accept them. */
   refuseUpgrade = null;
-  /** Whether sessions get a WELCOME. */
+  /** Whether to send WELCOME to new sessions. */
   greets = true;
   /** Sessions in order of arrival. @type {Inbox<Session>} */
   sessions = new Inbox('a session');
@@ -125,12 +125,12 @@ class Session {
     this.webSocket.send(JSON.stringify(message));
   }
 
-  /** `position`: for who has subscribed by `orosync/subscribe`. */
+  /** `position`: for subscriptions made with `orosync/subscribe`. */
   publish(topic, payload, ...position) {
     this.send([8, topic, payload, ...position]);
   }
 
-  /** The next message of the client, which must be a call of this procedure, and what can be done with it. */
+  /** Takes the client's next message, which must be a call of this procedure. Returns its arguments and ways to answer it. */
   async called(procedure) {
     const [type, id, uri, ...args] = await this.messages.take();
     assert.deepEqual([type, uri], [2, procedure]);
@@ -141,7 +141,7 @@ class Session {
     };
   }
 
-  /** The same of `orosync/subscribe`. */
+  /** The same for `orosync/subscribe`. */
   async subscribed() {
     const { args, answer, fail } = await this.called('orosync/subscribe');
     const [topic, options] = args;
@@ -154,12 +154,12 @@ class Session {
     };
   }
 
-  /** Ends with a Close frame. */
+  /** Closes with a Close frame. */
   close(code, reason = '') {
     this.webSocket.close(code, reason);
   }
 
-  /** Ends without one. */
+  /** Closes without a Close frame. */
   drop() {
     this.webSocket.terminate();
   }
