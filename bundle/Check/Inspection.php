@@ -131,7 +131,7 @@ final class Inspection
     /** @return iterable<Verdict> */
     private function phpIni(): iterable
     {
-        foreach (PhpIni::overruled() as $name => $value) {
+        foreach (PhpIni::overridden() as $name => $value) {
             yield Verdict::warning('php.ini', sprintf(
                 '%s = %s has no effect here: the bundle has its own settings. Only the functions of the extension use '
                 . 'it. Remove it, or call the bundle\'s services instead.',

@@ -13,7 +13,7 @@ final class PhpIni
     private const DEFAULT_ENDPOINT = 'ws://127.0.0.1:8080/';
 
     /** @return array<string, string> the settings with a value, by name: value and file, without secrets */
-    public static function overruled(): array
+    public static function overridden(): array
     {
         $set = [];
         foreach (self::OVERRULED as $name) {

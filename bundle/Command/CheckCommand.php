@@ -18,7 +18,7 @@ use Symfony\Component\Routing\RequestContext;
 #[AsCommand(name: 'orosync:check', description: 'Check extension, server, secret, topics and addresses; exit code 1 if something does not work')]
 final class CheckCommand extends Command
 {
-    use FailsWithItsMessage;
+    use ReportsErrors;
 
     private const STYLES = [Verdict::OK => 'info', Verdict::WARNING => 'comment', Verdict::ERROR => 'error'];
 
@@ -41,7 +41,7 @@ final class CheckCommand extends Command
 
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
-        return self::orItsMessage($output, fn (): int => $this->show(($this->inspection)()->verdicts(
+        return self::reportingErrors($output, fn (): int => $this->show(($this->inspection)()->verdicts(
             $input->getOption('server') ?? 'http://' . $this->bind->admin(),
             $input->getOption('page') ?? $this->page(),
         ), $output));

@@ -14,7 +14,7 @@ use Symfony\Component\Console\Output\OutputInterface;
 #[AsCommand(name: 'orosync:disconnect', description: 'End the sessions of a user, or one session. Pages of a user who is still logged in reconnect')]
 final class DisconnectCommand extends Command
 {
-    use FailsWithItsMessage;
+    use ReportsErrors;
 
     private const NAMED = ['role', 'uid', 'user', 'session'];
 
@@ -43,6 +43,6 @@ final class DisconnectCommand extends Command
             }
         }
 
-        return self::orItsMessage($output, fn (): int => $this->server->run('disconnect', $arguments));
+        return self::reportingErrors($output, fn (): int => $this->server->run('disconnect', $arguments));
     }
 }

@@ -14,7 +14,7 @@ use Symfony\Component\Console\Output\OutputInterface;
 #[AsCommand(name: 'orosync:publish', description: 'Publish a message and wait for the server\'s acknowledgement')]
 final class PublishCommand extends Command
 {
-    use FailsWithItsMessage;
+    use ReportsErrors;
 
     public function __construct(private readonly ServerTool $server)
     {
@@ -35,7 +35,7 @@ final class PublishCommand extends Command
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
         // After "--" nothing is parsed as an option, even with a leading "-".
-        return self::orItsMessage($output, fn (): int => $this->server->run(
+        return self::reportingErrors($output, fn (): int => $this->server->run(
             'publish',
             ['--', $input->getArgument('topic'), $input->getArgument('json')],
         ));

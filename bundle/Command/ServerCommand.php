@@ -91,7 +91,7 @@ final class ServerCommand extends Command
             (new Filesystem())->dumpFile($this->topicsFile, TopicsFile::toml($rules, [], null));
             array_push($arguments, '--config', $this->topicsFile);
         }
-        if ($this->bind->isTold() || null !== $host || null !== $port) {
+        if ($this->bind->isConfigured() || null !== $host || null !== $port) {
             array_push($arguments, '--bind', $address);
         } else {
             $address = 'the addresses of ' . $this->configFile;

@@ -27,7 +27,7 @@ use Symfony\Contracts\Service\ServiceProviderInterface;
 #[AsCommand(name: 'orosync:ticket', description: 'Print a one-time browser ticket for a user')]
 final class TicketCommand extends Command
 {
-    use FailsWithItsMessage;
+    use ReportsErrors;
 
     /**
      * @param \Closure(): BrowserTickets $tickets
@@ -56,7 +56,7 @@ final class TicketCommand extends Command
 
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
-        return self::orItsMessage($output, function () use ($input, $output): int {
+        return self::reportingErrors($output, function () use ($input, $output): int {
             $name = $input->getArgument('user');
             $ticket = null === $name
                 ? ($this->tickets)()->forUser(null)

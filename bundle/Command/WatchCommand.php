@@ -14,7 +14,7 @@ use Symfony\Component\Console\Output\OutputInterface;
 #[AsCommand(name: 'orosync:watch', description: 'Print the messages of topics as lines "TOPIC<TAB>JSON", until Ctrl-C')]
 final class WatchCommand extends Command
 {
-    use FailsWithItsMessage;
+    use ReportsErrors;
 
     public function __construct(private readonly ServerTool $server)
     {
@@ -28,6 +28,6 @@ final class WatchCommand extends Command
 
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
-        return self::orItsMessage($output, fn (): int => $this->server->run('watch', ['--', ...$input->getArgument('topic')]));
+        return self::reportingErrors($output, fn (): int => $this->server->run('watch', ['--', ...$input->getArgument('topic')]));
     }
 }

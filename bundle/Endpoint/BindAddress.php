@@ -20,7 +20,7 @@ final class BindAddress
     }
 
     /** Whether the application sets the listen address; otherwise the server's own configuration file does. */
-    public function isTold(): bool
+    public function isConfigured(): bool
     {
         return null !== $this->settings;
     }

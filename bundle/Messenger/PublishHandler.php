@@ -29,9 +29,9 @@ final class PublishHandler
 
     public function __invoke(Publish $message): void
     {
-        $complaint = $this->topics->complaint($message->topic);
-        if (null !== $complaint) {
-            throw self::never($message, $complaint);
+        $problem = $this->topics->problem($message->topic);
+        if (null !== $problem) {
+            throw self::never($message, $problem);
         }
         $status = $this->publisher->status();
         if ('waiting' === $status->state || 'refused' === $status->state) {

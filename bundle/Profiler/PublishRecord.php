@@ -11,7 +11,7 @@ final class PublishRecord
      * @param string|null $json   the JSON payload, truncated; null: not encodable
      * @param int|null    $bytes  size of the whole payload
      * @param string|null $reason why it was not accepted; null: accepted
-     * @param string|null $complaint why no page receives an accepted message; null: no problem known
+     * @param string|null $problem why no page receives an accepted message; null: no problem known
      */
     public function __construct(
         public readonly string $topic,
@@ -19,12 +19,12 @@ final class PublishRecord
         public readonly ?int $bytes,
         public readonly ?string $reason,
         public readonly float $microseconds,
-        public readonly ?string $complaint = null,
+        public readonly ?string $problem = null,
     ) {
     }
 
-    public function withComplaint(string $complaint): self
+    public function withProblem(string $problem): self
     {
-        return new self($this->topic, $this->json, $this->bytes, $this->reason, $this->microseconds, $complaint);
+        return new self($this->topic, $this->json, $this->bytes, $this->reason, $this->microseconds, $problem);
     }
 }

@@ -7,7 +7,7 @@ namespace Orosync\Profiler;
 use Orosync\Check\PhpIni;
 use Orosync\Entry\Guard;
 use Orosync\Publishing\PublisherStatus;
-use Orosync\Ticket\AskedTopics;
+use Orosync\Ticket\RequestedTopics;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\HttpKernel\DataCollector\DataCollector;
@@ -28,7 +28,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     public function __construct(
         private readonly RecordingPublisher $publisher,
         private readonly Guard $guard,
-        private readonly AskedTopics $asked,
+        private readonly RequestedTopics $requested,
         private readonly ?PageFacts $page,
     ) {
         $this->reset();
@@ -45,7 +45,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         $this->guard->run('The profiler lacks the messages refused by the server', $settle);
         $status = $this->guard->run('The profiler lacks the state of the link', $this->publisher->status(...));
         $page = $this->guard->run('The profiler lacks the facts about the page', fn (): ?array => $this->page?->all());
-        $phpIni = $this->guard->run('The profiler lacks the php.ini settings', PhpIni::overruled(...), []);
+        $phpIni = $this->guard->run('The profiler lacks the php.ini settings', PhpIni::overridden(...), []);
         $this->data = [
             'status' => null === $status ? null : array_diff_key(get_object_vars($status), ['refusals' => true]),
             'refusals' => $status->refusals ?? [],
@@ -54,8 +54,8 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
             'failures' => array_map(get_object_vars(...), $this->guard->failures()),
             'failureCount' => $this->guard->count(),
             'page' => $page,
-            'asked' => $this->asked->all(),
-            'php' => ['version' => \PHP_VERSION, 'sapi' => \PHP_SAPI, 'extension' => \phpversion('orosync') ?: null, 'overruled' => $phpIni],
+            'requestedTopics' => $this->requested->all(),
+            'php' => ['version' => \PHP_VERSION, 'sapi' => \PHP_SAPI, 'extension' => \phpversion('orosync') ?: null, 'overridden' => $phpIni],
         ];
     }
 
@@ -69,7 +69,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
             'failures' => [],
             'failureCount' => 0,
             'page' => null,
-            'asked' => [],
+            'requestedTopics' => [],
             'php' => null,
         ];
     }
@@ -85,7 +85,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return $this->data['status'];
     }
 
-    /** @return list<array{topic: string, json: string|null, bytes: int|null, reason: string|null, microseconds: float, complaint: string|null}> */
+    /** @return list<array{topic: string, json: string|null, bytes: int|null, reason: string|null, microseconds: float, problem: string|null}> */
     public function getRecords(): array
     {
         return $this->data['records'];
@@ -112,9 +112,9 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return \count(array_filter(array_column($this->data['records'], 'reason')));
     }
 
-    public function getComplaintCount(): int
+    public function getProblemCount(): int
     {
-        return \count(array_filter(array_column($this->data['records'], 'complaint')));
+        return \count(array_filter(array_column($this->data['records'], 'problem')));
     }
 
     /** @return list<array{lost: string, reason: string}> failures within the application's own actions; bounded */
@@ -134,15 +134,15 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return $this->data['page'];
     }
 
-    /** @return list<array{topic: string, outcome: string, by: string}> topics of a ticket request, {@see AskedTopics} */
-    public function getAsked(): array
+    /** @return list<array{topic: string, outcome: string, by: string}> topics of a ticket request, {@see RequestedTopics} */
+    public function getRequestedTopics(): array
     {
-        return $this->data['asked'];
+        return $this->data['requestedTopics'];
     }
 
     /**
-     * @return array{version: string, sapi: string, extension: string|null, overruled: array<string, string>}|null the PHP of this
-     *         request; `overruled`: {@see PhpIni::overruled()}
+     * @return array{version: string, sapi: string, extension: string|null, overridden: array<string, string>}|null the PHP of this
+     *         request; `overridden`: {@see PhpIni::overridden()}
      */
     public function getPhp(): ?array
     {
@@ -150,7 +150,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     }
 
     /** Problem of the link that keeps messages from arriving; null: none known. */
-    public function getTrouble(): ?string
+    public function getConnectionProblem(): ?string
     {
         $status = $this->data['status'];
 

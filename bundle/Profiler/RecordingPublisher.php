@@ -79,14 +79,14 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
         if (null === $this->before) {
             return;
         }
-        if ($this->status()->isOnItsWay()) {
+        if ($this->status()->isInFlight()) {
             $this->flush($timeout);
         }
         $status = $this->status();
         foreach ($this->records as $index => $record) {
-            $refusal = null === $record->reason && null === $record->complaint ? $status->newRefusal($record->topic, $this->before) : null;
+            $refusal = null === $record->reason && null === $record->problem ? $status->newRefusal($record->topic, $this->before) : null;
             if (null !== $refusal) {
-                $this->records[$index] = $record->withComplaint('the server does not deliver it: ' . rtrim($refusal, '.'));
+                $this->records[$index] = $record->withProblem('the server does not deliver it: ' . rtrim($refusal, '.'));
             }
         }
     }
@@ -135,13 +135,13 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
             $json = self::readable(substr($json, 0, self::MAX_BYTES)) . '…';
         }
         $reason = $accepted ? null : $this->reason();
-        $complaint = $accepted ? $this->topics->complaint($topic) : null;
-        if (null !== $complaint) {
-            $warn = fn (): mixed => $this->logger->warning('Accepted, but {complaint}.', ['complaint' => $complaint]);
+        $problem = $accepted ? $this->topics->problem($topic) : null;
+        if (null !== $problem) {
+            $warn = fn (): mixed => $this->logger->warning('Accepted, but {problem}.', ['problem' => $problem]);
             $this->guard->run('No warning was logged about an undeclared topic', $warn);
         }
 
-        return new PublishRecord(self::readable($topic), $json, $bytes, $reason, $microseconds, $complaint);
+        return new PublishRecord(self::readable($topic), $json, $bytes, $reason, $microseconds, $problem);
     }
 
     private function reason(): string

@@ -31,7 +31,7 @@ final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
     {
         if (!$this->said) {
             $this->said = true;
-            $this->log->met($this->level, 'Live notifications are not sent: {reason}', ['reason' => $this->reason]);
+            $this->log->affected($this->level, 'Live notifications are not sent: {reason}', ['reason' => $this->reason]);
         }
 
         return false;

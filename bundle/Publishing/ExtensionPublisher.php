@@ -55,7 +55,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         }
         if (!$accepted) {
             $status = $this->status();
-            $this->lostMessages->met(
+            $this->lostMessages->affected(
                 LogLevel::ERROR,
                 'The queue of live notifications is full ({queued} queued, {unacknowledged} unacknowledged): '
                 . 'new ones are dropped until {endpoint} accepts them again. Last error: {last_error}',
@@ -139,16 +139,16 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             return;
         }
         $status = $this->status();
-        $this->refusals->met($status->refusals);
+        $this->refusals->record($status->refusals);
         if ('refused' === $status->state) {
-            $this->lostConnection->met(
+            $this->lostConnection->affected(
                 LogLevel::ERROR,
                 'The server of live notifications at {endpoint} refuses this application ({last_error}). '
                 . 'Messages are kept and sent once it accepts them.',
                 ['endpoint' => $status->endpoint, 'last_error' => $status->lastError ?? 'no reason is known'],
             );
         } elseif ('waiting' === $status->state) {
-            $this->lostConnection->met(
+            $this->lostConnection->affected(
                 LogLevel::ERROR,
                 'The server of live notifications does not answer at {endpoint} ({last_error}). '
                 . 'Messages are kept and sent once it answers.',
@@ -156,8 +156,8 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             );
         } elseif ('connected' === $status->state) {
             $context = ['endpoint' => $status->endpoint];
-            $this->lostConnection->over('The server of live notifications answers again at {endpoint}.', $context);
-            $this->lostMessages->over('Live notifications are sent again to {endpoint}.', $context);
+            $this->lostConnection->resolved('The server of live notifications answers again at {endpoint}.', $context);
+            $this->lostMessages->resolved('Live notifications are sent again to {endpoint}.', $context);
         }
     }
 
@@ -165,7 +165,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
     public function settle(float $timeout): void
     {
         $status = null === $this->publisher ? null : $this->status();
-        if (null !== $status && $status->isOnItsWay()) {
+        if (null !== $status && $status->isInFlight()) {
             $this->flush($timeout);
         }
     }
@@ -178,7 +178,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
 
     private function reportFailure(OrosyncException $e): void
     {
-        $this->lostMessages->met(
+        $this->lostMessages->affected(
             LogLevel::ERROR,
             'Live notifications are not sent: {reason}',
             ['reason' => $e->getMessage(), 'exception' => $e],

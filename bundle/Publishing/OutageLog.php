@@ -30,7 +30,7 @@ final class OutageLog
     private int $touched = 0;
 
     /** Whether this object has logged the outage without the file. */
-    private bool $alone = false;
+    private bool $isLoggedWithoutFile = false;
 
     public function __construct(
         private readonly string $file,
@@ -44,23 +44,23 @@ final class OutageLog
      * @param string               $level   a PSR-3 level
      * @param array<string, mixed> $context
      */
-    public function met(string $level, string $message, array $context): void
+    public function affected(string $level, string $message, array $context): void
     {
         $now = time();
         if ($now - $this->touched < self::TOUCH_EVERY_SECONDS) {
             return;
         }
         $this->touched = $now;
-        $since = $this->lastMet();
+        $since = $this->lastAffected();
         if (null === $since && !$this->begin()) {
             // Another process created it first, or the file cannot be written.
-            $since = $this->lastMet();
-            if (null === $since && $this->alone) {
+            $since = $this->lastAffected();
+            if (null === $since && $this->isLoggedWithoutFile) {
                 return;
             }
-            $this->alone = null === $since;
+            $this->isLoggedWithoutFile = null === $since;
         }
-        if (!$this->alone) {
+        if (!$this->isLoggedWithoutFile) {
             @touch($this->file);
         }
         if (null === $since || $now - $since > self::FORGOTTEN_AFTER_SECONDS) {
@@ -73,10 +73,10 @@ final class OutageLog
      *
      * @param array<string, mixed> $context
      */
-    public function over(string $message, array $context): void
+    public function resolved(string $message, array $context): void
     {
-        $this->alone = false;
-        $since = $this->lastMet();
+        $this->isLoggedWithoutFile = false;
+        $since = $this->lastAffected();
         // The process that removes the file logs the end.
         if (null !== $since && time() - $since > self::OVER_AFTER_SECONDS && @unlink($this->file)) {
             $this->touched = 0;
@@ -92,7 +92,7 @@ final class OutageLog
         return false !== $handle && fclose($handle);
     }
 
-    private function lastMet(): ?int
+    private function lastAffected(): ?int
     {
         clearstatcache(true, $this->file);
         $time = @filemtime($this->file);

@@ -49,7 +49,7 @@ final class PublisherFactory
     }
 
     /** Reports at the end of a command. Waits for acknowledgements first, because no later request would report them. */
-    public function reportAtTheEnd(): void
+    public function onConsoleTerminate(): void
     {
         $publisher = $this->publisher;
         if ($publisher instanceof ExtensionPublisher) {

@@ -40,7 +40,7 @@ final class PublisherStatus
     }
 
     /** Whether messages are unacknowledged and a connection is open, so that the acknowledgement is imminent. */
-    public function isOnItsWay(): bool
+    public function isInFlight(): bool
     {
         return $this->queued + $this->unacknowledged > 0 && \in_array($this->state, ['connecting', 'connected'], true);
     }

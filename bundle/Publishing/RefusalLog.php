@@ -25,7 +25,7 @@ final class RefusalLog
     private array $seen = [];
 
     /** @var array<string, true> topics warned of without the file */
-    private array $alone = [];
+    private array $warnedWithoutFile = [];
 
     public function __construct(
         private readonly string $file,
@@ -34,7 +34,7 @@ final class RefusalLog
     }
 
     /** @param list<array{topic: string, reason: string, messages: int}> $refusals refusals of the server, the latest first */
-    public function met(array $refusals): void
+    public function record(array $refusals): void
     {
         $isMore = fn (array $refusal): bool => $refusal['messages'] !== ($this->seen[$refusal['topic']] ?? 0);
         $more = array_values(array_filter($refusals, $isMore));
@@ -42,7 +42,7 @@ final class RefusalLog
         if ([] === $more) {
             return;
         }
-        foreach ($this->unheardOf($more) as $refusal) {
+        foreach ($this->newOnes($more) as $refusal) {
             $this->logger->warning(
                 'The server does not deliver messages to {topic}: {reason}',
                 ['topic' => $refusal['topic'], 'reason' => $refusal['reason'], 'messages' => $refusal['messages']],
@@ -55,7 +55,7 @@ final class RefusalLog
      *
      * @return list<array{topic: string, reason: string, messages: int}>
      */
-    private function unheardOf(array $refusals): array
+    private function newOnes(array $refusals): array
     {
         $known = self::decoded((string) @file_get_contents($this->file, false, null, 0, self::MAX_FILE_BYTES));
         if ([] === array_filter($refusals, static fn (array $refusal): bool => !self::isKnown($refusal, $known))) {
@@ -64,7 +64,7 @@ final class RefusalLog
         @mkdir(\dirname($this->file), recursive: true);
         $file = @fopen($this->file, 'c+');
         if (false === $file || !flock($file, \LOCK_EX)) {
-            return $this->unheardOfHere($refusals);
+            return $this->newWithoutFile($refusals);
         }
         try {
             $before = self::decoded((string) stream_get_contents($file, self::MAX_FILE_BYTES));
@@ -154,11 +154,11 @@ final class RefusalLog
      *
      * @return list<array{topic: string, reason: string, messages: int}>
      */
-    private function unheardOfHere(array $refusals): array
+    private function newWithoutFile(array $refusals): array
     {
-        $isNew = fn (array $refusal): bool => !isset($this->alone[$refusal['topic']]);
-        $new = \array_slice(array_values(array_filter($refusals, $isNew)), 0, self::MAX_TOPICS - \count($this->alone));
-        $this->alone += array_fill_keys(array_column($new, 'topic'), true);
+        $isNew = fn (array $refusal): bool => !isset($this->warnedWithoutFile[$refusal['topic']]);
+        $new = \array_slice(array_values(array_filter($refusals, $isNew)), 0, self::MAX_TOPICS - \count($this->warnedWithoutFile));
+        $this->warnedWithoutFile += array_fill_keys(array_column($new, 'topic'), true);
 
         return $new;
     }

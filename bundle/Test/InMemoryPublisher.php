@@ -14,7 +14,7 @@ use Orosync\Topic\DeclaredTopics;
  * Keeps an application's messages in memory instead of sending them, for its tests (`orosync.test: true`).
  *
  * Needs neither extension nor server, and refuses the same messages as they do. Owns the messages until the kernel is rebooted
- * or forget() is called; unbounded, because tests are short. Not tagged kernel.reset, so the messages of several requests to
+ * or clear() is called; unbounded, because tests are short. Not tagged kernel.reset, so the messages of several requests to
  * one kernel are kept together.
  */
 final class InMemoryPublisher implements PublisherInterface
@@ -25,7 +25,7 @@ final class InMemoryPublisher implements PublisherInterface
     /** @var list<string> */
     private array $refusals = [];
 
-    /** Number of accepted messages, including forgotten ones. */
+    /** Number of accepted messages, including cleared ones. */
     private int $accepted = 0;
 
     public function __construct(private readonly DeclaredTopics $topics = new DeclaredTopics())
@@ -42,10 +42,10 @@ final class InMemoryPublisher implements PublisherInterface
 
             return false;
         }
-        $complaint = $this->topics->complaint($topic);
-        if (null !== $complaint) {
+        $problem = $this->topics->problem($topic);
+        if (null !== $problem) {
             // Like the server: accepted, but not delivered.
-            $this->refusals[] = json_encode($topic, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE) . ': ' . $complaint;
+            $this->refusals[] = json_encode($topic, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE) . ': ' . $problem;
             ++$this->accepted;
 
             return true;
@@ -85,7 +85,7 @@ final class InMemoryPublisher implements PublisherInterface
     }
 
     /** Removes all messages, for a test that checks only later ones. */
-    public function forget(): void
+    public function clear(): void
     {
         $this->messages = [];
         $this->refusals = [];

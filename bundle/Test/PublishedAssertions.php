@@ -27,7 +27,7 @@ trait PublishedAssertions
     /** @param string|null $topic null: any topic */
     public static function assertNothingPublished(?string $topic = null, string $message = ''): void
     {
-        self::assertThat(self::inMemoryPublisher(), new IsSilent($topic), $message);
+        self::assertThat(self::inMemoryPublisher(), new NothingPublished($topic), $message);
     }
 
     /** @return list<PublishedMessage> in order */

@@ -31,15 +31,15 @@ final class BrowserTickets
     }
 
     /**
-     * @param list<string> $asked topics of the page; voters decide about some of them
+     * @param list<string> $requested topics of the page; voters decide about some of them
      *
      * @throws TicketUnavailableException
      */
-    public function forCurrentUser(array $asked = []): string
+    public function forCurrentUser(array $requested = []): string
     {
         return $this->issue(
             $this->users->claims() + $this->roles->claim(null),
-            [...$this->voted->of($asked), ...$this->grants->forCurrentUser()],
+            [...$this->voted->of($requested), ...$this->grants->forCurrentUser()],
         );
     }
 
@@ -91,7 +91,7 @@ final class BrowserTickets
                     : throw new TicketUnavailableException(sprintf('at most %d grants are tried', self::MAX_TRIED));
                 $fitting[] = $grant;
             } catch (TicketUnavailableException $e) {
-                $refused[$grant->by] ??= ['count' => 0, 'first' => $grant->shown(), 'reason' => $e];
+                $refused[$grant->by] ??= ['count' => 0, 'first' => $grant->display(), 'reason' => $e];
                 ++$refused[$grant->by]['count'];
             }
         }

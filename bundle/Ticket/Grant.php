@@ -27,7 +27,7 @@ final class Grant
     }
 
     /** For messages: quoted, and truncated if long. */
-    public function shown(): string
+    public function display(): string
     {
         if (!\is_string($this->text)) {
             return get_debug_type($this->text);

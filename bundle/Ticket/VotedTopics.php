@@ -44,7 +44,7 @@ final class VotedTopics
         private readonly array $topics,
         private readonly Decisions $decisions,
         private readonly ?ManagerRegistry $doctrine,
-        private readonly AskedTopics $outcomes,
+        private readonly RequestedTopics $outcomes,
         private readonly Guard $guard,
     ) {
     }
@@ -56,18 +56,18 @@ final class VotedTopics
     }
 
     /**
-     * @param list<string> $asked topics of the current user's page
+     * @param list<string> $requested topics of the current user's page
      *
      * @return list<Grant>
      */
-    public function of(array $asked): array
+    public function of(array $requested): array
     {
         $decided = 0;
         $granted = [];
-        foreach (array_unique($asked) as $name) {
+        foreach (array_unique($requested) as $name) {
             [$topic, $id] = $this->declared($name);
             if (null === $topic) {
-                $this->outcomes->add($name, AskedTopics::NOT_VOTED);
+                $this->outcomes->add($name, RequestedTopics::NOT_VOTED);
                 continue;
             }
             $by = sprintf('%s on %s', $topic['voter'], $topic['class']);
@@ -76,18 +76,18 @@ final class VotedTopics
                 if (self::MAX_DECIDED + 1 === $decided) {
                     $this->guard->note(
                         'A ticket was issued without some topics of the page',
-                        new TicketUnavailableException(sprintf('voters decide about at most %d topics per ticket; %s exceeds the limit', self::MAX_DECIDED, $grant->shown())),
+                        new TicketUnavailableException(sprintf('voters decide about at most %d topics per ticket; %s exceeds the limit', self::MAX_DECIDED, $grant->display())),
                     );
                 }
-                $this->outcomes->add($name, AskedTopics::UNDECIDED, $by);
+                $this->outcomes->add($name, RequestedTopics::UNDECIDED, $by);
                 continue;
             }
-            $lost = sprintf('The voters were not asked about %s on the topic %s', $topic['voter'], $grant->shown());
+            $lost = sprintf('The voters were not asked about %s on the topic %s', $topic['voter'], $grant->display());
             $isGranted = $this->guard->run($lost, fn (): bool => $this->isGranted($topic, $id));
             $this->outcomes->add($name, match ($isGranted) {
-                true => AskedTopics::GRANTED,
-                false => AskedTopics::DENIED,
-                null => AskedTopics::UNDECIDED,
+                true => RequestedTopics::GRANTED,
+                false => RequestedTopics::DENIED,
+                null => RequestedTopics::UNDECIDED,
             }, $by);
             if (true === $isGranted) {
                 $granted[] = $grant;

@@ -64,7 +64,7 @@ final class DeclaredTopics implements TopicSourceInterface
     }
 
     /** Why messages to this topic will not be delivered; null: no problem known. */
-    public function complaint(string $topic): ?string
+    public function problem(string $topic): ?string
     {
         if ([] === $this->topics || !$this->areAll) {
             return null;

@@ -24,7 +24,7 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.publishing_collector', PublishingCollector::class)
         ->arg('$publisher', service('orosync.recording_publisher'))
         ->arg('$guard', service('orosync.guard'))
-        ->arg('$asked', service('orosync.asked_topics'))
+        ->arg('$requested', service('orosync.requested_topics'))
         ->arg('$page', service('orosync.page_facts')->nullOnInvalid())
         ->tag('data_collector', ['id' => 'orosync', 'template' => '@OrosyncLive/profiler.html.twig', 'priority' => 260]);
 };

@@ -37,7 +37,7 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\SharedSecret;
 use Orosync\Session\SecurityListener;
 use Orosync\Session\SessionTerminator;
-use Orosync\Ticket\AskedTopics;
+use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
 use Orosync\Ticket\Decisions;
@@ -85,7 +85,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$directory', '%kernel.cache_dir%/orosync')
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('kernel.event_listener', ['event' => 'kernel.terminate', 'method' => 'reportOutage'])
-        ->tag('kernel.event_listener', ['event' => 'console.terminate', 'method' => 'reportAtTheEnd'])
+        ->tag('kernel.event_listener', ['event' => 'console.terminate', 'method' => 'onConsoleTerminate'])
         ->tag('kernel.reset', ['method' => 'reportOutage']);
     $services->set('orosync.publisher', PublisherInterface::class)
         ->factory([service('orosync.publisher_factory'), 'publisher']);
@@ -114,12 +114,12 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.held_roles', HeldRoles::class)
         ->arg('$decisions', service('orosync.decisions'))
         ->arg('$guard', service('orosync.guard'));
-    $services->set('orosync.asked_topics', AskedTopics::class)
+    $services->set('orosync.requested_topics', RequestedTopics::class)
         ->tag('kernel.reset', ['method' => 'reset']);
     $services->set('orosync.voted_topics', VotedTopics::class)
         ->arg('$decisions', service('orosync.decisions'))
         ->arg('$doctrine', service('doctrine')->nullOnInvalid())
-        ->arg('$outcomes', service('orosync.asked_topics'))
+        ->arg('$outcomes', service('orosync.requested_topics'))
         ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.ticket_origins', ConfiguredOrigins::class);
     $services->set('orosync.browser_tickets', BrowserTickets::class)

@@ -72,7 +72,7 @@ final class Obstacles
     {
         try {
             // The server's own file is not read here.
-            $address = $this->bind->isTold() ? $this->bind->resolve() : null;
+            $address = $this->bind->isConfigured() ? $this->bind->resolve() : null;
             $server = null === $address
                 ? ServerAtPort::NOBODY
                 : $this->server->identify($address, $this->tickets->issue(['role' => 'anonymous'], self::TICKET_SECONDS));

@@ -61,7 +61,7 @@ final class EntriesTest extends ApplicationTestCase
         'orosync.content_tag_listener kernel.reset' => 'reset',
         'orosync.guard kernel.reset' => 'reset',
         'orosync.recording_publisher kernel.reset' => 'reset',
-        'orosync.asked_topics kernel.reset' => 'reset',
+        'orosync.requested_topics kernel.reset' => 'reset',
         // What fails there is not the publisher that an application has in its place: also the last test of this class.
         'orosync.publisher_factory kernel.reset' => 'reset',
         'orosync.publisher_factory kernel.event_listener kernel.terminate' => 'profileARequest',
@@ -326,7 +326,7 @@ final class EntriesTest extends ApplicationTestCase
         $this->service('orosync.guard');
         $this->service('orosync.content_tag_listener');
         $this->service('orosync.live_page');
-        $this->service('orosync.asked_topics');
+        $this->service('orosync.requested_topics');
         $this->service('orosync.recording_publisher');
         $this->service('orosync.publisher_factory')->publisher();
         $this->service('services_resetter')->reset();

@@ -224,7 +224,7 @@ class ContentTagTest extends OroTestCase
         self::assertNotSame('', $container->get('oro_sync.authentication.ticket_provider')->generateTicket());
 
         foreach (array_keys(OwnClassesPass::DECORATORS) as $id) {
-            self::assertGreaterThan(0, $container->get('acme.' . $id)->asked, $id);
+            self::assertGreaterThan(0, $container->get('acme.' . $id)->calls, $id);
         }
     }
 
@@ -235,7 +235,7 @@ class ContentTagTest extends OroTestCase
         $this->save(new Company('a'));
 
         self::assertSame([self::message(null, self::COMPANIES, 'sent by Acme')], $this->publisher()->take(self::TOPIC));
-        self::assertSame(1, $container->get('oro_sync.event_listener.doctrine_tag')->asked);
+        self::assertSame(1, $container->get('oro_sync.event_listener.doctrine_tag')->calls);
     }
 
     public function testTagsThatDoNotComeFromAFlushDoNotWait(): void

@@ -19,7 +19,7 @@ use Orosync\Tests\Application\ReadableTicketIssuer;
 use Orosync\Tests\FreshApplication\Kernel;
 use Orosync\Tests\FreshApplication\Project;
 use Orosync\Tests\Wait;
-use Orosync\Ticket\AskedTopics;
+use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Topic\DeclaredTopics;
 use Orosync\Twig\LivePage;
@@ -111,8 +111,8 @@ final class ProfilerPanelTest extends TestCase
         $browser->request('POST', '/sync/ticket', [], [], ['PHP_AUTH_USER' => 'ann', 'PHP_AUTH_PW' => 'demo'], '{"topics":["acme/company/1","acme/company/2","acme/news"]}');
         $panel = $this->panelOfLast($browser);
 
-        $asked = 'VIEW on ' . Company::class;
-        self::assertStringContainsString("acme/company/1 granted $asked acme/company/2 denied $asked acme/news left to the server nothing", $panel);
+        $requested = 'VIEW on ' . Company::class;
+        self::assertStringContainsString("acme/company/1 granted $requested acme/company/2 denied $requested acme/news left to the server nothing", $panel);
         self::assertStringNotContainsString('Topics of the ticket request', $this->panelOf($browser, '/'), 'the next request has asked for nothing');
     }
 
@@ -153,7 +153,7 @@ final class ProfilerPanelTest extends TestCase
     {
         $publisher = new RecordingPublisher(static fn (): InMemoryPublisher => new InMemoryPublisher(), new DeclaredTopics(), new NullLogger(), $guard = new Guard(new NullLogger()));
         $publisher->publish('acme/news', 1);
-        $collector = new PublishingCollector($publisher, $guard, new AskedTopics(), self::factsOf(7, ['no rule' => '']));
+        $collector = new PublishingCollector($publisher, $guard, new RequestedTopics(), self::factsOf(7, ['no rule' => '']));
         $collector->lateCollect();
 
         self::assertNull($collector->getPage());

@@ -52,8 +52,8 @@ final class OutageLogTest extends TestCase
     {
         $log = $this->meet();
         touch($this->file, time() - 61);
-        $log->over('found', []);
-        $log->met(LogLevel::WARNING, 'lost', []);
+        $log->resolved('found', []);
+        $log->affected(LogLevel::WARNING, 'lost', []);
 
         self::assertSame(['warning: lost', 'notice: found', 'warning: lost'], $this->logger->lines());
     }
@@ -82,7 +82,7 @@ final class OutageLogTest extends TestCase
         // A file where the directory should be: not even root can write below it.
         touch(\dirname($this->file));
         $log = $this->meet();
-        $log->met(LogLevel::WARNING, 'lost', []);
+        $log->affected(LogLevel::WARNING, 'lost', []);
         $this->meet();
 
         self::assertSame(['warning: lost', 'warning: lost'], $this->logger->lines());
@@ -99,13 +99,13 @@ final class OutageLogTest extends TestCase
     private function meet(): OutageLog
     {
         $log = new OutageLog($this->file, $this->logger);
-        $log->met(LogLevel::WARNING, 'lost', []);
+        $log->affected(LogLevel::WARNING, 'lost', []);
 
         return $log;
     }
 
     private function findWell(): void
     {
-        (new OutageLog($this->file, $this->logger))->over('found', []);
+        (new OutageLog($this->file, $this->logger))->resolved('found', []);
     }
 }

@@ -23,7 +23,7 @@ final class RefusalLogTest extends TestCase
     public function testARefusedTopicIsLoggedOnceForAllRequests(): void
     {
         for ($request = 0; $request < 3; ++$request) {
-            (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x'), self::refusal('acme/y')]);
+            (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x'), self::refusal('acme/y')]);
         }
 
         self::assertSame(
@@ -38,7 +38,7 @@ final class RefusalLogTest extends TestCase
     public function testTopicsThatAreMadeOfDataFillNoDisk(): void
     {
         for ($order = 0; $order < 100; ++$order) {
-            (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/order/' . $order)]);
+            (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/order/' . $order)]);
         }
 
         self::assertCount(50, $this->logger->lines());
@@ -47,49 +47,49 @@ final class RefusalLogTest extends TestCase
 
     public function testAfterADayItIsSaidAgainIfMoreWasRefused(): void
     {
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         $this->aDayPasses();
         // A process lists it as long as it lives, also where the topic is declared by now.
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         self::assertCount(1, $this->logger->lines());
 
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x', 2)]);
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x', 3)]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x', 2)]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x', 3)]);
         self::assertCount(2, $this->logger->lines());
     }
 
     public function testAProcessThatWasNeverWrittenDownIsHeardOnceItIsRefusedMore(): void
     {
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         file_put_contents($this->file, str_replace('"' . getmypid() . '"', '"1"', file_get_contents($this->file)));
         $this->aDayPasses();
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x', 7)]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x', 7)]);
         self::assertCount(1, $this->logger->lines());
 
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x', 8)]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x', 8)]);
         self::assertCount(2, $this->logger->lines());
     }
 
     public function testAWorkerLooksAgainOnlyIfMoreWasRefused(): void
     {
         $log = new RefusalLog($this->file, $this->logger);
-        $log->met([self::refusal('acme/x')]);
+        $log->record([self::refusal('acme/x')]);
         unlink($this->file);
-        $log->met([self::refusal('acme/x')]);
+        $log->record([self::refusal('acme/x')]);
         self::assertFileDoesNotExist($this->file);
 
-        $log->met([self::refusal('acme/x', 2)]);
+        $log->record([self::refusal('acme/x', 2)]);
         self::assertCount(2, $this->logger->lines());
     }
 
     public function testNobodyWaitsForTheLockToReadWhatIsKnown(): void
     {
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         $file = fopen($this->file, 'r');
         self::assertTrue(flock($file, \LOCK_EX));
         // It would wait for ever.
         (new Project())->php(['-r', sprintf(
-            'require getenv("OROSYNC_TEST_BOOTSTRAP"); (new %s(%s, new Psr\Log\NullLogger()))->met([%s]);',
+            'require getenv("OROSYNC_TEST_BOOTSTRAP"); (new %s(%s, new Psr\Log\NullLogger()))->record([%s]);',
             RefusalLog::class,
             var_export($this->file, true),
             var_export(self::refusal('acme/x', 2), true),
@@ -103,7 +103,7 @@ final class RefusalLogTest extends TestCase
     {
         for ($day = 0; $day < 2; ++$day) {
             for ($order = 0; $order < 60; ++$order) {
-                (new RefusalLog($this->file, $this->logger))->met([self::refusal("acme/$day/$order")]);
+                (new RefusalLog($this->file, $this->logger))->record([self::refusal("acme/$day/$order")]);
             }
             self::assertCount(50 * (1 + $day), $this->logger->lines());
             $this->aDayPasses();
@@ -113,10 +113,10 @@ final class RefusalLogTest extends TestCase
 
     public function testWhatCannotBeWrittenLeavesTheFileAsItWas(): void
     {
-        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         $written = file_get_contents($this->file);
         try {
-            (new RefusalLog($this->file, $this->logger))->met([self::refusal("acme/\xE9")]);
+            (new RefusalLog($this->file, $this->logger))->record([self::refusal("acme/\xE9")]);
             self::fail('that is no JSON');
         } catch (\JsonException) {
             self::assertStringEqualsFile($this->file, $written);
@@ -127,11 +127,11 @@ final class RefusalLogTest extends TestCase
     {
         for ($request = 0; $request < 2; ++$request) {
             $log = new RefusalLog('/proc/nowhere/refused-topics', $this->logger);
-            $log->met([self::refusal('acme/x')]);
-            $log->met([self::refusal('acme/x', 2)]);
+            $log->record([self::refusal('acme/x')]);
+            $log->record([self::refusal('acme/x', 2)]);
             self::assertCount(1 + $request, $this->logger->lines());
         }
-        (new RefusalLog($this->file, $this->logger))->met([]);
+        (new RefusalLog($this->file, $this->logger))->record([]);
         self::assertFileDoesNotExist($this->file);
     }
 

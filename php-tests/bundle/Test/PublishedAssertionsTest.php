@@ -119,7 +119,7 @@ final class PublishedAssertionsTest extends WebTestCase
         $client->request('GET', '/ship/6');
         self::assertCount(2, self::publishedMessages());
 
-        self::getContainer()->get(InMemoryPublisher::class)->forget();
+        self::getContainer()->get(InMemoryPublisher::class)->clear();
         self::assertNothingPublished();
     }
 

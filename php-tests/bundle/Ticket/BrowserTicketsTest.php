@@ -10,7 +10,7 @@ use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\Application\User;
 use Orosync\Tests\ApplicationTestCase;
 use Orosync\Tests\Jwt;
-use Orosync\Ticket\AskedTopics;
+use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
 use Orosync\Ticket\Decisions;
@@ -141,7 +141,7 @@ final class BrowserTicketsTest extends ApplicationTestCase
             $container->get(TicketIssuerInterface::class),
             $container->get(UserClaimsInterface::class),
             new TopicGrants($services, null, $guard),
-            new VotedTopics([], $decisions = new Decisions(null, null), null, new AskedTopics(), $guard),
+            new VotedTopics([], $decisions = new Decisions(null, null), null, new RequestedTopics(), $guard),
             new HeldRoles([], $decisions, $guard),
             new ConfiguredOrigins([]),
             $guard,

@@ -16,7 +16,7 @@ use Orosync\Tests\Application\Doctrine;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\ContentTag\DatabaseServer;
-use Orosync\Ticket\AskedTopics;
+use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\Decisions;
 use Orosync\Ticket\VotedTopics;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -54,7 +54,7 @@ final class IdsOnPostgreSqlTest extends TestCase
             [['pattern' => 'acme/{id}', 'voter' => 'VIEW', 'class' => Company::class]],
             new Decisions(null, $voters),
             $registry,
-            $outcomes = new AskedTopics(),
+            $outcomes = new RequestedTopics(),
             new Guard($logger = new RecordingLogger()),
         );
 

@@ -13,7 +13,7 @@ use Doctrine\Persistence\ObjectManager;
 use Orosync\Entry\Guard;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\RecordingLogger;
-use Orosync\Ticket\AskedTopics;
+use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\Decisions;
 use Orosync\Ticket\Grant;
 use Orosync\Ticket\VotedTopics;
@@ -26,7 +26,7 @@ final class VotedTopicsTest extends TestCase
 {
     private const TOPICS = [['pattern' => 'acme/company/{company}', 'voter' => 'VIEW', 'class' => Company::class]];
 
-    private AskedTopics $outcomes;
+    private RequestedTopics $outcomes;
 
     /**
      * @param list<string> $ids  asked for
@@ -136,12 +136,12 @@ final class VotedTopicsTest extends TestCase
             $topics,
             new Decisions(null, $decisions),
             $doctrine,
-            $this->outcomes = new AskedTopics(),
+            $this->outcomes = new RequestedTopics(),
             new Guard($logger),
         );
-        $asked = array_map(static fn (string $id): string => "acme/company/$id", $ids);
+        $requested = array_map(static fn (string $id): string => "acme/company/$id", $ids);
 
-        return array_map(static fn (Grant $grant): string => substr($grant->text, \strlen('acme/company/')), $topics->of($asked));
+        return array_map(static fn (Grant $grant): string => substr($grant->text, \strlen('acme/company/')), $topics->of($requested));
     }
 
     private static function driverException(string $message, string $state): DriverException

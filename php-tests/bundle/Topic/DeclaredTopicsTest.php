@@ -44,11 +44,11 @@ final class DeclaredTopicsTest extends ApplicationTestCase
 
     /** @dataProvider topics */
     #[DataProvider('topics')]
-    public function testAnUndeclaredTopicIsReportedWithTheNearestOne(string $topic, ?string $complaint): void
+    public function testAnUndeclaredTopicIsReportedWithTheNearestOne(string $topic, ?string $problem): void
     {
-        $said = $this->declared(self::TOPICS)->complaint($topic);
+        $said = $this->declared(self::TOPICS)->problem($topic);
 
-        self::assertSame($complaint, null === $said ? null : preg_replace('/^not delivered: "[^"]*" is not declared\./', '', $said));
+        self::assertSame($problem, null === $said ? null : preg_replace('/^not delivered: "[^"]*" is not declared\./', '', $said));
     }
 
     public static function topics(): iterable
@@ -66,8 +66,8 @@ final class DeclaredTopicsTest extends ApplicationTestCase
 
     public function testWhereNoneIsDeclaredTheServersOwnFileMayHaveThem(): void
     {
-        self::assertNull($this->declared([])->complaint('acme/anything'));
-        self::assertNull((new DeclaredTopics([['pattern' => 'a', 'subscribe' => 'user', 'publish' => 'publisher', 'origin' => '']], false))->complaint('b'));
+        self::assertNull($this->declared([])->problem('acme/anything'));
+        self::assertNull((new DeclaredTopics([['pattern' => 'a', 'subscribe' => 'user', 'publish' => 'publisher', 'origin' => '']], false))->problem('b'));
     }
 
     public function testATestOfTheApplicationFailsWithTheNearestTopic(): void
@@ -104,7 +104,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         );
 
         self::assertTrue($publisher->publish('acme/order/7', 1));
-        self::assertStringContainsString('Did you mean', $publisher->records()[0]->complaint);
+        self::assertStringContainsString('Did you mean', $publisher->records()[0]->problem);
         self::assertSame(1, $guard->count());
     }
 

@@ -8,7 +8,7 @@ use Oro\Bundle\SyncBundle\Client\ConnectionChecker;
 
 final class OwnConnectionChecker extends ConnectionChecker
 {
-    public int $asked = 0;
+    public int $calls = 0;
 
     public function __construct(private readonly ConnectionChecker $inner)
     {
@@ -16,7 +16,7 @@ final class OwnConnectionChecker extends ConnectionChecker
 
     public function checkConnection(): bool
     {
-        ++$this->asked;
+        ++$this->calls;
 
         return $this->inner->checkConnection();
     }

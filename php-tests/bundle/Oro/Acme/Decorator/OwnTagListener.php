@@ -10,7 +10,7 @@ use Oro\Bundle\SyncBundle\EventListener\DoctrineTagEventListener;
 
 final class OwnTagListener
 {
-    public int $asked = 0;
+    public int $calls = 0;
 
     public function __construct(private readonly DoctrineTagEventListener $inner)
     {
@@ -18,7 +18,7 @@ final class OwnTagListener
 
     public function onFlush(OnFlushEventArgs $event): void
     {
-        ++$this->asked;
+        ++$this->calls;
         $this->inner->onFlush($event);
     }
 

@@ -8,7 +8,7 @@ use Oro\Bundle\SyncBundle\Content\DataUpdateTopicSender;
 
 final class OwnTagSender extends DataUpdateTopicSender
 {
-    public int $asked = 0;
+    public int $calls = 0;
 
     public function __construct(private readonly DataUpdateTopicSender $inner)
     {
@@ -16,7 +16,7 @@ final class OwnTagSender extends DataUpdateTopicSender
 
     public function send(array $tags): bool
     {
-        ++$this->asked;
+        ++$this->calls;
 
         return $this->inner->send($tags);
     }

@@ -9,7 +9,7 @@ use Symfony\Component\Security\Core\User\UserInterface;
 
 final class OwnTicketProvider extends TicketProvider
 {
-    public int $asked = 0;
+    public int $calls = 0;
 
     public function __construct(private readonly TicketProvider $inner)
     {
@@ -17,7 +17,7 @@ final class OwnTicketProvider extends TicketProvider
 
     public function generateTicket(?UserInterface $user = null): string
     {
-        ++$this->asked;
+        ++$this->calls;
 
         return $this->inner->generateTicket($user);
     }

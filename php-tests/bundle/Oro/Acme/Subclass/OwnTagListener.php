@@ -9,11 +9,11 @@ use Oro\Bundle\SyncBundle\EventListener\DoctrineTagEventListener;
 
 final class OwnTagListener extends DoctrineTagEventListener
 {
-    public int $asked = 0;
+    public int $calls = 0;
 
     public function onFlush(OnFlushEventArgs $event): void
     {
-        ++$this->asked;
+        ++$this->calls;
         parent::onFlush($event);
     }
 }

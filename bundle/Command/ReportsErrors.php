@@ -9,10 +9,10 @@ use Symfony\Component\Console\Output\ConsoleOutputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
 /** Failure handling of the commands: prints the exception's message on standard error and returns 1. */
-trait FailsWithItsMessage
+trait ReportsErrors
 {
     /** @param \Closure(): int $work */
-    private static function orItsMessage(OutputInterface $output, \Closure $work): int
+    private static function reportingErrors(OutputInterface $output, \Closure $work): int
     {
         try {
             return $work();

@@ -29,7 +29,7 @@ use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
  */
 #[Group('extension')]
 #[RequiresPhpExtension('orosync')]
-final class WhoMayListenTest extends ApplicationTestCase
+final class WhoMaySubscribeTest extends ApplicationTestCase
 {
     private const ANN = '0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a';
     private const BOB = '0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5b';
@@ -114,11 +114,11 @@ final class WhoMayListenTest extends ApplicationTestCase
         $user = new Account('ann', 7);
         $this->application->get('security.untracked_token_storage')->setToken(new UsernamePasswordToken($user, 'main', $user->getRoles()));
         $tickets = $this->application->get('orosync.browser_tickets');
-        $asked = $this->browserWith($tickets->forCurrentUser(['acme/company/1', 'acme/company/2']), ...$topics);
+        $permitted = $this->browserWith($tickets->forCurrentUser(['acme/company/1', 'acme/company/2']), ...$topics);
         $silent = $this->browserWith($tickets->forCurrentUser(), ...$topics);
         $this->publish(...$topics, ...['oro/ping']);
 
-        self::assertSame(['acme/company/1', 'oro/ping'], [$asked->next()[0], $asked->next()[0]]);
+        self::assertSame(['acme/company/1', 'oro/ping'], [$permitted->next()[0], $permitted->next()[0]]);
         self::assertSame('oro/ping', $silent->next()[0]);
     }
 

@@ -13,7 +13,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use Symfony\Component\HttpFoundation\Request;
 
 /** What a page asks for with its ticket, and what the application's voters say to it. */
-final class AskedTopicsTest extends ApplicationTestCase
+final class RequestedTopicsTest extends ApplicationTestCase
 {
     private const TOPICS = ['acme/company/{company}' => ['voter' => 'VIEW', 'class' => Company::class]];
     private const WITH = ['security', 'doctrine', 'voter'];
@@ -83,7 +83,7 @@ final class AskedTopicsTest extends ApplicationTestCase
         yield ['{"topics": [7]}'];
     }
 
-    public function testAskedTopicsAreBounded(): void
+    public function testRequestedTopicsAreBounded(): void
     {
         $topics = static fn (int $count): string => json_encode(['topics' => array_map(
             static fn (int $number): string => "acme/company/$number",

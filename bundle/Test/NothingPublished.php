@@ -7,7 +7,7 @@ namespace Orosync\Test;
 use PHPUnit\Framework\Constraint\Constraint;
 
 /** Asserts that no message was published, or none to one topic. */
-final class IsSilent extends Constraint
+final class NothingPublished extends Constraint
 {
     public function __construct(private readonly ?string $topic)
     {

@@ -11,7 +11,7 @@ use Symfony\Contracts\Service\ResetInterface;
  *
  * Bound: MAX_KEPT per request, the limit of a ticket request.
  */
-final class AskedTopics implements ResetInterface
+final class RequestedTopics implements ResetInterface
 {
     public const GRANTED = 'granted';
     public const DENIED = 'denied';
