@@ -115,11 +115,11 @@ namespace {
 
     /**
      * Returns the state of this process's connection, without I/O. Always: accepted = acknowledged + unacknowledged + queued.
-     * `last_error` remains after the connection has recovered. The state is `refused` instead of `waiting` if the server does
+     * `last_error` remains after the connection has recovered. The state is `refused` instead of `backing-off` if the server does
      * not accept this publisher, usually because of a different secret. With several endpoints, `endpoint` is the one in use
      * (all of them before the first message), and `last_error` begins with the one that it is about.
      *
-     * @return array{state: 'idle'|'connecting'|'connected'|'waiting'|'refused'|'closed', endpoint: string, queued: int,
+     * @return array{state: 'idle'|'connecting'|'connected'|'backing-off'|'refused'|'closed', endpoint: string, queued: int,
      *               unacknowledged: int, accepted: int, acknowledged: int, refused: int, reconnects: int,
      *               last_error: ?string}
      *

@@ -34,7 +34,7 @@ final class PublishHandler
             throw self::never($message, $problem);
         }
         $status = $this->publisher->status();
-        if ('waiting' === $status->state || 'refused' === $status->state) {
+        if ('backing-off' === $status->state || 'refused' === $status->state) {
             throw $this->notPublished($message, 'the server does not answer');
         }
         $accepted = $this->publisher->publish(

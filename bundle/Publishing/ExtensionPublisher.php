@@ -147,7 +147,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
                 . 'Messages are kept and sent once it accepts them.',
                 ['endpoint' => $status->endpoint, 'last_error' => $status->lastError ?? 'no reason is known'],
             );
-        } elseif ('waiting' === $status->state) {
+        } elseif ('backing-off' === $status->state) {
             $this->lostConnection->affected(
                 LogLevel::ERROR,
                 'The server of live notifications does not answer at {endpoint} ({last_error}). '

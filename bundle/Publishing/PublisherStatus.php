@@ -11,7 +11,7 @@ final class PublisherStatus
     public const ABSENT = 'absent';
 
     /**
-     * @param string      $state     `idle`, `connecting`, `connected`, `waiting` (for the next attempt), `refused` (by the
+     * @param string      $state     `idle`, `connecting`, `connected`, `backing-off` (until the next attempt), `refused` (by the
      *                               server; retried), `closed` or `absent`
      * @param string      $endpoint  the server's address; of several the one in use
      * @param int         $refused   messages refused because the queue was full; not accepted

@@ -185,7 +185,7 @@ impl Machine {
             Phase::Connecting | Phase::Greeting(_) => State::Connecting,
             Phase::Open(_) => State::Connected,
             Phase::Waiting { retry: Retry::Refused, .. } => State::Refused,
-            Phase::Waiting { .. } => State::Waiting,
+            Phase::Waiting { .. } => State::BackingOff,
             Phase::Closing => State::Closed,
         }
     }

@@ -19,8 +19,8 @@ pub enum State {
     Connecting,
     /// The server has welcomed this publisher.
     Connected,
-    /// All endpoints have failed; the next attempt follows automatically.
-    Waiting,
+    /// All endpoints have failed; the next attempt follows after a delay.
+    BackingOff,
     /// The server refuses this publisher, usually because of a different secret. It is retried automatically, but fails until
     /// the configuration is corrected.
     Refused,
@@ -30,7 +30,7 @@ pub enum State {
 
 impl State {
     const ALL: [Self; 6] =
-        [Self::Idle, Self::Connecting, Self::Connected, Self::Waiting, Self::Refused, Self::Closed];
+        [Self::Idle, Self::Connecting, Self::Connected, Self::BackingOff, Self::Refused, Self::Closed];
 
     /// Name of the state in `orosync_status()`.
     pub fn as_str(self) -> &'static str {
@@ -38,7 +38,7 @@ impl State {
             Self::Idle => "idle",
             Self::Connecting => "connecting",
             Self::Connected => "connected",
-            Self::Waiting => "waiting",
+            Self::BackingOff => "backing-off",
             Self::Refused => "refused",
             Self::Closed => "closed",
         }

@@ -50,7 +50,7 @@ final class RecordingPublisher implements PublisherInterface
         $accepted = \count($this->messages);
 
         return new PublisherStatus(
-            $this->acknowledges ? 'connected' : 'waiting',
+            $this->acknowledges ? 'connected' : 'backing-off',
             'memory:',
             unacknowledged: $this->acknowledges ? 0 : $accepted,
             accepted: $accepted,

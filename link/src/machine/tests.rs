@@ -396,7 +396,7 @@ fn a_good_connection_that_breaks_is_tried_again_at_once_and_failures_slow_down()
 fn a_server_that_refuses_is_told_from_one_that_does_not_answer() {
     let mut link = Link::new();
     link.machine.handle_lost(link.now, Retry::Late, 1.0);
-    assert_eq!(link.machine.state(), State::Waiting);
+    assert_eq!(link.machine.state(), State::BackingOff);
     let mut link = Link::new();
     link.machine.handle_lost(link.now, Retry::Refused, 1.0);
     assert_eq!(link.machine.state(), State::Refused);
@@ -680,7 +680,7 @@ fn one_endpoint_that_refuses_does_not_mean_that_all_refuse() {
     assert!(!link.machine.handle_lost(link.now, Retry::Refused, 1.0).all_refuse);
     assert_eq!(link.machine.state(), State::Connecting);
     assert!(!link.machine.handle_lost(link.now, Retry::Soon, 1.0).all_refuse);
-    assert_eq!(link.machine.state(), State::Waiting);
+    assert_eq!(link.machine.state(), State::BackingOff);
     assert!(!link.machine.handle_lost(link.now, Retry::Soon, 1.0).outage_begins, "nothing was tried");
     link.step();
     link.machine.handle_lost(link.now, Retry::Refused, 1.0);

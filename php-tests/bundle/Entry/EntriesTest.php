@@ -172,7 +172,7 @@ final class EntriesTest extends ApplicationTestCase
         $container = $this->boot(['backend' => '//127.0.0.1:' . Project::freePorts(1)[0]], [], [...self::WITH, Failure::OF_THE_LOG]);
         $publisher = $container->get('orosync.publisher_factory')->publisher();
         $publisher->publish('acme/orders/7', 1);
-        Wait::until(static fn (): bool => 'waiting' === $publisher->status()->state, static fn (): string => $publisher->status()->state);
+        Wait::until(static fn (): bool => 'backing-off' === $publisher->status()->state, static fn (): string => $publisher->status()->state);
 
         $container->get('orosync.publisher_factory')->reportOutage();
         self::assertSame(1, $container->get('orosync.guard')->count());

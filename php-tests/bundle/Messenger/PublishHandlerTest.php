@@ -33,7 +33,7 @@ final class PublishHandlerTest extends TestCase
         } catch (NotPublishedException $e) {
             self::assertSame(
                 'A message to "acme/orders/7" is not published yet: the server does not answer '
-                . '(link "waiting" to memory:, last error: connection refused).',
+                . '(link "backing-off" to memory:, last error: connection refused).',
                 $e->getMessage(),
             );
         }

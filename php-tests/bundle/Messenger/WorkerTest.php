@@ -133,7 +133,7 @@ final class WorkerTest extends TestCase
         $container->get('seen.bus')->dispatch(new Publish('oro/ping', 'before'));
         $this->consume(1);
         $this->server->stop();
-        $this->awaitState($publisher, 'waiting');
+        $this->awaitState($publisher, 'backing-off');
         $container->get('seen.bus')->dispatch(new Publish('oro/ping', 'during'));
         $this->consume(1);
         self::assertSame(1, $publisher->status()->accepted, 'nothing was handed to a link that is down');

@@ -154,7 +154,7 @@ final class RoundTripTest extends OroTestCase
         self::assertTrue($checker->checkConnection());
         self::assertTrue($this->container()->get('oro_sync.websocket_client')->publish('oro/maintenance', ['isOn' => true]));
         Wait::until(
-            fn (): bool => 'waiting' === $this->container()->get(PublisherInterface::class)->status()->state,
+            fn (): bool => 'backing-off' === $this->container()->get(PublisherInterface::class)->status()->state,
             fn (): string => $this->container()->get(PublisherInterface::class)->status()->state,
         );
         self::assertTrue($checker->checkConnection(), 'a page that is rendered now must connect later');

@@ -62,7 +62,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
             $publisher = $this->unreachable();
             self::assertTrue($publisher->publish('oro/ping', 'kept'));
             Wait::until(
-                static fn (): bool => 'waiting' === $publisher->status()->state,
+                static fn (): bool => 'backing-off' === $publisher->status()->state,
                 static fn (): string => $publisher->status()->state,
             );
             self::assertCount(min($request, 1), $this->logger->lines());

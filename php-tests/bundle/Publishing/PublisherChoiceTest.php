@@ -84,7 +84,7 @@ final class PublisherChoiceTest extends ApplicationTestCase
             $publisher = $this->boot(['backend' => '//127.0.0.1:1'], [], ['publisher', 'tickets'])->get(PublisherInterface::class);
             self::assertTrue($publisher->publish('oro/ping', 'kept'));
             Wait::until(
-                static fn (): bool => 'waiting' === $publisher->status()->state,
+                static fn (): bool => 'backing-off' === $publisher->status()->state,
                 static fn (): string => $publisher->status()->state,
             );
             $this->kernel()->terminate(Request::create('/'), new Response());

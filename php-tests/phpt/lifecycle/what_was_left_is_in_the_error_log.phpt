@@ -12,7 +12,7 @@ require __DIR__ . '/../inc/orosync.inc';
 $server = new Server();
 $php = $server->php('
     for ($i = 0; $i < 3; ++$i) { orosync_publish("oro/ping", $i); }
-    while (orosync_status()["state"] !== "waiting") { usleep(1000); }
+    while (orosync_status()["state"] !== "backing-off") { usleep(1000); }
     orosync_publish("oro/ping", $i);
     echo "the page";
 ', ['orosync.shutdown_timeout' => '0.05', 'log_errors' => '1', 'error_log' => "$server->directory/log"]);

@@ -23,7 +23,7 @@ $server->kill();
 $error = wait_until('both have failed', static function () use ($publisher): string|false {
     $status = $publisher->status();
 
-    return $status['state'] === 'waiting' ? $status['last_error'] : false;
+    return $status['state'] === 'backing-off' ? $status['last_error'] : false;
 });
 var_dump(str_starts_with($error, "$dead: cannot connect: ") || str_starts_with($error, "$server->endpoint: cannot connect: "));
 $publisher->publish('oro/ping', 2);
