@@ -1,23 +1,23 @@
-//! The interleavings of publishers with the link thread, where they meet: the flag that says that the thread sleeps, the lock of
-//! the pump, and the alarm. All of them in which no more than three times a thread is interrupted that could go on.
+//! All interleavings of publishers and the link thread with at most three preemptions, explored with loom: the flag that the
+//! thread sleeps, the pump's lock, and the alarm.
 //!
-//! `doorbell.rs` is compiled once more here, with loom's atomics and lock. So it is the code itself that is gone through, in each
-//! `cargo test`, and without `--cfg loom`, which some dependencies take for their own. Loom knows no descriptors: bell and alarm
-//! are a condition variable, queue and server are counters.
+//! `doorbell.rs` is compiled a second time here, with loom's atomics and lock. So each `cargo test` explores the real code,
+//! without `--cfg loom`, which some dependencies would react to. Loom does not model descriptors: bell and alarm are a
+//! condition variable, queue and server are counters.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails says so by a panic")]
 
 #[path = "../src/doorbell.rs"]
 mod doorbell;
 
-/// As `src/sync.rs`.
+/// Replaces `src/sync.rs`.
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
     pub(crate) use std::sync::PoisonError;
 }
 
-/// As `src/bell.rs`. The alarm goes off at some time after it was set: the scheduler says when.
+/// Replaces `src/bell.rs`. The scheduler decides when an alarm goes off.
 mod bell {
     use std::io;
     use std::os::fd::BorrowedFd;
@@ -60,7 +60,7 @@ mod bell {
             self.changed.notify_one();
         }
 
-        /// Nothing but bell and alarm ends it: who would be left asleep without them is left asleep, and loom reports a deadlock.
+        /// Only the bell and the alarm end it. If neither comes, loom reports a deadlock.
         pub(crate) fn wait(
             &self,
             _socket: Option<(BorrowedFd<'_>, PollFlags)>,
@@ -84,19 +84,18 @@ use loom::thread;
 use doorbell::{Doorbell, hold};
 use sync::Mutex;
 
-/// The pump, seen from here: how much it took out of the queue and sent, and what it has read of the server, which
-/// acknowledges at once.
+/// Replaces the pump: numbers of messages sent, and acknowledged by a server that does so at once.
 #[derive(Default)]
 struct Pump {
     sent: usize,
     acknowledged: usize,
 }
 
-/// A publisher and the thread that the test began with share it.
+/// A link, shared by publishers and the test's first thread, which is the link thread.
 struct Link {
     doorbell: Doorbell,
     pump: Mutex<Pump>,
-    /// What was pushed, ever: the queue is what was not sent of it.
+    /// Number of messages pushed. The queue holds those not sent.
     pushed: AtomicUsize,
 }
 
@@ -111,7 +110,7 @@ impl Link {
         Arc::new(link)
     }
 
-    /// As `Publisher::publish`. `can_send` is whether kernel and connection allow it.
+    /// Like `Publisher::publish`. `can_send`: whether the socket accepts a message.
     fn publish(&self, can_send: bool) {
         self.pushed.fetch_add(1, Ordering::Release);
         if self.doorbell.is_asleep() {
@@ -127,11 +126,11 @@ impl Link {
         }
     }
 
-    /// As the link thread, until so many messages are acknowledged.
+    /// Like the link thread, until this number of messages is acknowledged.
     fn work(&self, messages: usize) {
         let mut held = hold(&self.pump);
         loop {
-            // What was sent is acknowledged at once: only what a publisher sends meanwhile is not read yet.
+            // The server acknowledges at once; only messages sent by a publisher meanwhile are still unacknowledged.
             held.sent = self.pushed.load(Ordering::Acquire);
             held.acknowledged = held.sent;
             if held.acknowledged == messages {
@@ -146,10 +145,10 @@ impl Link {
     }
 }
 
-/// Publishers that publish so many messages each, and the link thread.
+/// Explores publishers with these messages, and the link thread.
 fn explore(publishers: &'static [&'static [bool]]) {
     let mut builder = Builder::new();
-    // Within seconds; every mistake that was tried was found with it.
+    // Takes seconds, and finds every mutation that was tried.
     builder.preemption_bound = Some(3);
     builder.check(move || {
         let link = Link::new();
@@ -160,23 +159,23 @@ fn explore(publishers: &'static [&'static [bool]]) {
         }
         link.work(messages);
         let pump = hold(&link.pump);
-        assert_eq!((pump.sent, pump.acknowledged), (messages, messages), "each once");
+        assert_eq!((pump.sent, pump.acknowledged), (messages, messages), "each message once");
     });
 }
 
 #[test]
-fn the_link_thread_never_sleeps_on_a_message_that_nobody_sends_nor_on_its_acknowledgement() {
+fn every_message_is_sent_and_every_acknowledgement_read_while_the_link_thread_falls_asleep() {
     explore(&[&[true, true]]);
 }
 
 #[test]
-fn what_a_publisher_cannot_send_wakes_the_link_thread() {
+fn a_message_that_the_publisher_cannot_send_itself_wakes_the_link_thread() {
     explore(&[&[true, false]]);
     explore(&[&[false, true]]);
 }
 
 #[test]
-fn a_publisher_that_finds_the_pump_taken_by_another_one_is_served_as_well() {
+fn a_message_is_sent_even_if_another_publisher_holds_the_pump() {
     explore(&[&[true], &[true]]);
     explore(&[&[true], &[false]]);
 }

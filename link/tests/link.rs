@@ -1,4 +1,4 @@
-//! A publisher against the server's end of the link, over real sockets: what arrives, in which order, and how often.
+//! A publisher with the server's end of the link, over real sockets: delivery, order, duplicates.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails says so by a panic")]
 
@@ -20,7 +20,7 @@ fn assert_adds_up(status: &Status) {
 }
 
 #[test]
-fn a_publisher_that_published_nothing_does_nothing() {
+fn a_publisher_without_messages_neither_connects_nor_waits() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     assert!(publisher.flush(LIMIT));
@@ -46,7 +46,7 @@ fn a_message_is_accepted_sent_and_acknowledged() {
 }
 
 #[test]
-fn what_was_published_without_a_server_arrives_in_order_when_it_appears() {
+fn messages_published_without_a_server_arrive_in_order_when_it_starts() {
     let mut place = Place::empty();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     for number in 1..=3000 {
@@ -64,7 +64,7 @@ fn what_was_published_without_a_server_arrives_in_order_when_it_appears() {
 }
 
 #[test]
-fn messages_sent_again_after_a_lost_acknowledgement_are_exactly_those_the_server_lacks() {
+fn after_a_lost_acknowledgement_only_the_messages_missing_on_the_server_are_resent() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     for number in 1..=5 {
@@ -74,10 +74,10 @@ fn messages_sent_again_after_a_lost_acknowledgement_are_exactly_those_the_server
     first.messages(1, 5);
     let (id, ticket) = (first.publisher, first.ticket.clone());
     drop(first);
-    // It had accepted 3 when the connection broke, and nobody was told.
+    // The server had accepted 3 messages, but its acknowledgement was lost.
     let mut second = place.welcome(3);
     assert_eq!(second.publisher, id);
-    assert_ne!(second.ticket, ticket, "a ticket for each attempt");
+    assert_ne!(second.ticket, ticket, "each attempt has its own ticket");
     assert_eq!(second.messages(4, 2), ["4", "5"]);
     second.acknowledge(5);
     assert!(publisher.flush(LIMIT));
@@ -85,7 +85,7 @@ fn messages_sent_again_after_a_lost_acknowledgement_are_exactly_those_the_server
 }
 
 #[test]
-fn a_server_that_goes_away_is_followed_by_the_next_one() {
+fn a_publisher_reconnects_after_a_server_has_gone_away() {
     let mut place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     publisher.publish(message("1").lend()).unwrap();
@@ -104,7 +104,7 @@ fn a_server_that_goes_away_is_followed_by_the_next_one() {
 }
 
 #[test]
-fn a_refused_ticket_ends_every_wait_at_once_and_says_what_to_compare() {
+fn a_rejected_ticket_ends_a_check_at_once_and_the_error_says_what_to_compare() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     let begun = Instant::now();
@@ -116,7 +116,7 @@ fn a_refused_ticket_ends_every_wait_at_once_and_says_what_to_compare() {
         assert!(!publisher.check(LIMIT));
     });
     assert!(begun.elapsed() < LIMIT);
-    // Not before: the server could have answered by the time that somebody waits.
+    // Not earlier: the server could answer before `check` waits.
     publisher.publish(message("1").lend()).unwrap();
     let status = publisher.status();
     assert_eq!(
@@ -124,16 +124,16 @@ fn a_refused_ticket_ends_every_wait_at_once_and_says_what_to_compare() {
         "the server refuses this publisher (HTTP 401: the ticket was signed with another secret). Compare the secret with \
          the server's"
     );
-    assert_eq!((status.accepted, status.queued), (1, 1), "it is kept");
+    assert_eq!((status.accepted, status.queued), (1, 1), "the message is kept");
     std::thread::scope(|scope| {
         let server = scope.spawn(|| place.welcome(0));
-        assert!(publisher.check(LIMIT), "who waits does not wait for the long delay after a refusal");
+        assert!(publisher.check(LIMIT), "a waiting caller shortens the long delay after a refusal");
         assert_eq!(server.join().unwrap().messages(1, 1), ["1"]);
     });
 }
 
 #[test]
-fn another_http_server_is_recognised() {
+fn the_error_names_an_http_server_that_is_not_orosync() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     publisher.publish(message("1").lend()).unwrap();
@@ -145,7 +145,7 @@ fn another_http_server_is_recognised() {
 }
 
 #[test]
-fn errors_of_a_proxy_without_its_server_end_no_wait_and_lose_nothing() {
+fn http_errors_of_a_proxy_are_retried_without_losing_messages() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     publisher.publish(message("1").lend()).unwrap();
@@ -158,14 +158,14 @@ fn errors_of_a_proxy_without_its_server_end_no_wait_and_lose_nothing() {
             let mut server = place.welcome(0);
             assert_eq!(server.messages(1, 1), ["1"]);
             server.acknowledge(1);
-            server.goodbye();
+            server.close_code();
         });
         assert_eq!(publisher.shutdown(), None);
     });
 }
 
 #[test]
-fn a_server_that_accepts_and_never_answers_is_given_up() {
+fn a_server_that_accepts_but_does_not_answer_is_given_up_after_the_connect_timeout() {
     let place = Place::listening();
     let connect_timeout = Duration::from_millis(100);
     let mut publisher = Publisher::new(Options { connect_timeout, ..options(&place.endpoint()) });
@@ -175,28 +175,28 @@ fn a_server_that_accepts_and_never_answers_is_given_up() {
     wait_until("the error", || publisher.status().last_error.is_some());
     let error = publisher.status().last_error.unwrap();
     assert_eq!(error, "no answer within 100ms (orosync.connect_timeout)");
-    // One that shakes hands and then falls silent is none better.
+    // The same for a server that answers the handshake and then sends nothing.
     let mut silent = place.accept();
-    silent.gone();
+    silent.read_to_end();
     assert_eq!(place.welcome(0).messages(1, 1), ["1"]);
 }
 
 #[test]
-fn a_server_that_does_not_read_costs_the_queue_and_never_the_publisher() {
+fn a_server_that_does_not_read_fills_the_queue_without_blocking_the_publisher() {
     const BOUND: u64 = 4000;
     let place = Place::listening();
     let bounds = Bounds::new(4000, 64 << 20).unwrap();
     let mut publisher = Publisher::new(Options { bounds, ..options(&place.endpoint()) });
     assert!(publisher.publish(message("0").lend()).is_ok());
     let mut server = place.welcome(0);
-    // Far more than a socket's buffers: the link thread cannot write it.
+    // Far more than a socket's buffers hold.
     let text = format!("\"{}\"", "x".repeat(8 << 10));
     while publisher.publish(message(text.clone()).lend()) == Ok(()) {
         assert_adds_up(&publisher.status());
     }
     let status = publisher.status();
     assert_eq!((status.accepted, status.acknowledged, status.refused), (BOUND, 0, 1));
-    assert!(status.queued > 0, "what the socket did not take stays in the queue: {status:?}");
+    assert!(status.queued > 0, "messages that the socket did not accept stay in the queue: {status:?}");
     server.messages(1, usize::try_from(BOUND).unwrap());
     for accepted in [1000, BOUND] {
         server.acknowledge(accepted);
@@ -217,9 +217,9 @@ fn a_check_is_a_round_trip_to_the_server() {
         let server = scope.spawn(|| place.welcome(0));
         assert!(publisher.check(LIMIT));
         let mut server = server.join().unwrap();
-        // Connected, but nobody reads: no check succeeds.
+        // Connected, but the server does not read.
         assert!(!publisher.check(Duration::from_millis(10)));
-        let answering = scope.spawn(move || server.goodbye());
+        let answering = scope.spawn(move || server.close_code());
         assert!(publisher.check(LIMIT));
         assert_eq!(publisher.shutdown(), None);
         assert_eq!(answering.join().unwrap(), CloseCode::Normal);
@@ -227,7 +227,7 @@ fn a_check_is_a_round_trip_to_the_server() {
 }
 
 #[test]
-fn a_message_that_the_server_will_not_deliver_is_acknowledged_and_named() {
+fn a_message_that_the_server_does_not_deliver_is_acknowledged_and_reported() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     publisher.publish(message("1").lend()).unwrap();
@@ -249,7 +249,7 @@ fn a_message_that_the_server_will_not_deliver_is_acknowledged_and_named() {
 }
 
 #[test]
-fn shutdown_waits_for_the_last_acknowledgement_and_says_goodbye() {
+fn shutdown_waits_for_the_last_acknowledgement_and_closes_the_connection() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     publisher.publish(message("1").lend()).unwrap();
@@ -258,7 +258,7 @@ fn shutdown_waits_for_the_last_acknowledgement_and_says_goodbye() {
             let mut server = place.welcome(0);
             server.messages(1, 1);
             server.acknowledge(1);
-            server.goodbye()
+            server.close_code()
         });
         assert_eq!(publisher.shutdown(), None);
         assert_eq!(server.join().unwrap(), CloseCode::Normal);
@@ -267,7 +267,7 @@ fn shutdown_waits_for_the_last_acknowledgement_and_says_goodbye() {
 }
 
 #[test]
-fn shutdown_without_a_server_says_how_many_messages_were_left_and_where() {
+fn shutdown_without_a_server_reports_the_undelivered_messages_and_the_endpoint() {
     let place = Place::empty();
     let shutdown_timeout = Duration::from_millis(50);
     let mut publisher = Publisher::new(Options { shutdown_timeout, ..options(&place.endpoint()) });
@@ -280,18 +280,18 @@ fn shutdown_without_a_server_says_how_many_messages_were_left_and_where() {
 }
 
 #[test]
-fn a_dropped_publisher_ends_its_thread_without_a_wait() {
+fn dropping_a_publisher_closes_the_connection_without_a_flush() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     publisher.publish(message("1").lend()).unwrap();
     let mut server = place.welcome(0);
     server.messages(1, 1);
     drop(publisher);
-    assert_eq!(server.goodbye(), CloseCode::Normal);
+    assert_eq!(server.close_code(), CloseCode::Normal);
 }
 
 #[test]
-fn publishers_have_ids_of_their_own() {
+fn each_publisher_has_its_own_id() {
     let place = Place::listening();
     let ids: Vec<_> = (0..4)
         .map(|_| {
@@ -304,7 +304,7 @@ fn publishers_have_ids_of_their_own() {
 }
 
 #[test]
-fn what_one_endpoint_did_not_acknowledge_goes_to_the_next() {
+fn unacknowledged_messages_are_resent_to_the_next_endpoint() {
     let (mut one, mut other) = (Place::listening(), Place::empty());
     let mut publisher = Publisher::new(options_of(&[&one, &other]));
     assert_eq!(publisher.endpoint(), None);
@@ -333,13 +333,13 @@ fn what_one_endpoint_did_not_acknowledge_goes_to_the_next() {
 }
 
 #[test]
-fn an_endpoint_that_never_answers_leaves_a_requester_time_for_the_others() {
+fn a_check_switches_from_an_endpoint_that_does_not_answer_before_its_own_timeout() {
     let (frozen, other) = (Place::listening(), Place::listening());
-    // Some of them begin with the one, some with the other.
+    // The first endpoint is random.
     for _ in 0..4 {
         let options = Options { connect_timeout: LIMIT, ..options_of(&[&frozen, &other]) };
         let mut publisher = Publisher::new(options);
-        // The attempt is under way when somebody asks.
+        // Starts the attempt before the check.
         publisher.publish(message("1").lend()).unwrap();
         std::thread::scope(|scope| {
             let server = scope.spawn(|| other.welcome(0));
@@ -350,8 +350,8 @@ fn an_endpoint_that_never_answers_leaves_a_requester_time_for_the_others() {
 }
 
 #[test]
-fn the_last_flush_leaves_an_endpoint_that_asks_for_patience_for_one_that_acknowledges() {
-    /// So long a connection must have been open to be a good one.
+fn shutdown_switches_from_a_slow_endpoint_to_one_that_acknowledges() {
+    /// After this time, a link that is lost is retried without delay.
     const GOOD: Duration = Duration::from_secs(1);
     let (one, mut other) = (Place::listening(), Place::empty());
     let shutdown_timeout = Duration::from_secs(2);
@@ -361,14 +361,14 @@ fn the_last_flush_leaves_an_endpoint_that_asks_for_patience_for_one_that_acknowl
     let welcomed = Instant::now();
     first.messages(1, 1);
     other.listen();
-    wait_until("a good connection", || welcomed.elapsed() > GOOD);
-    first.ask_for_patience();
+    wait_until("a lasting connection", || welcomed.elapsed() > GOOD);
+    first.ping();
     std::thread::scope(|scope| {
         let server = scope.spawn(|| {
             let mut second = other.welcome(0);
             assert_eq!(second.messages(1, 1), ["1"]);
             second.acknowledge(1);
-            second.goodbye()
+            second.close_code()
         });
         assert_eq!(publisher.shutdown(), None);
         assert_eq!(server.join().unwrap(), CloseCode::Normal);
@@ -376,7 +376,7 @@ fn the_last_flush_leaves_an_endpoint_that_asks_for_patience_for_one_that_acknowl
 }
 
 #[test]
-fn waits_end_at_once_only_if_all_endpoints_refuse() {
+fn a_check_fails_at_once_if_all_endpoints_refuse_the_publisher() {
     let places = [Place::listening(), Place::listening()];
     let mut publisher = Publisher::new(options_of(&[&places[0], &places[1]]));
     let challenge = format!("WWW-Authenticate: {CHALLENGE}\r\n");

@@ -1,5 +1,5 @@
-//! What a lone message costs the machine: how often the link thread wakes up for it, and for what it does at once. In a process of its
-//! own, and one test at a time, so that there is one such thread.
+//! Wakeups of the link thread caused by a lone message. A process of its own and one test at a time, so that there is only one
+//! link thread.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails says so by a panic")]
 
@@ -18,27 +18,27 @@ use support::{Connection, LIMIT, Place, message, options, wait_until};
 
 const MESSAGES: u64 = 20;
 
-/// So long after a message the next one is no burst.
+/// Interval at which messages do not count as a burst.
 const APART: Duration = Duration::from_millis(5);
 
 /// The first byte of a Close frame (RFC 6455, 5.2).
 const CLOSE: u8 = 0x88;
 
-/// Whose turn it is to have a link thread.
-static TURN: Mutex<()> = Mutex::new(());
+/// Held by the test that has a link thread.
+static ONLY_LINK: Mutex<()> = Mutex::new(());
 
-/// A publisher, open and asleep, that has published one message.
+/// A connected publisher with one acknowledged message, whose link thread sleeps.
 struct Link {
     publisher: Publisher,
     server: Connection,
     published: u64,
     place: Place,
-    _turn: MutexGuard<'static, ()>,
+    _only: MutexGuard<'static, ()>,
 }
 
 impl Link {
     fn open() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let only = ONLY_LINK.lock().unwrap_or_else(PoisonError::into_inner);
         let place = Place::listening();
         let mut publisher = Publisher::new(options(&place.endpoint()));
         publisher.publish(message("1").lend()).unwrap();
@@ -47,10 +47,10 @@ impl Link {
         server.acknowledge(1);
         assert!(publisher.flush(LIMIT));
         thread::sleep(APART);
-        Self { publisher, server, published: 1, place, _turn: turn }
+        Self { publisher, server, published: 1, place, _only: only }
     }
 
-    /// Publishes the next message, which the server reads.
+    /// Publishes the next message and reads it at the server.
     fn publish(&mut self) {
         self.published += 1;
         self.publisher.publish(message(self.published.to_string()).lend()).unwrap();
@@ -70,7 +70,7 @@ impl Drop for Link {
     }
 }
 
-/// How often the link thread has gone to sleep, or waited for anything.
+/// Number of times that the link thread has slept or waited.
 fn waits() -> u64 {
     fs::read_dir("/proc/self/task")
         .unwrap()
@@ -82,14 +82,14 @@ fn waits() -> u64 {
         .unwrap()
 }
 
-/// Now and then the thread waits for something else, a page or a lock.
+/// The median, because the thread sometimes waits for something else, such as a page or a lock.
 fn median<T: Ord + Copy>(mut figures: Vec<T>) -> T {
     figures.sort_unstable();
     figures[figures.len() / 2]
 }
 
 #[test]
-fn a_lone_message_leaves_without_the_link_thread_and_its_acknowledgement_wakes_it_once() {
+fn a_lone_message_is_sent_without_the_link_thread_and_its_acknowledgement_wakes_it_once() {
     let mut link = Link::open();
     let (mut to_send, mut to_acknowledge) = (Vec::new(), Vec::new());
     for _ in 0..MESSAGES {
@@ -107,7 +107,7 @@ fn a_lone_message_leaves_without_the_link_thread_and_its_acknowledgement_wakes_i
 }
 
 #[test]
-fn lone_messages_share_the_look_for_their_acknowledgements() {
+fn the_acknowledgements_of_several_lone_messages_share_one_wakeup() {
     let mut link = Link::open();
     let (before, begun) = (waits(), Instant::now());
     for _ in 0..MESSAGES {
@@ -116,12 +116,12 @@ fn lone_messages_share_the_look_for_their_acknowledgements() {
         thread::sleep(APART);
     }
     let woken = u128::from(waits() - before);
-    let looks = begun.elapsed().as_millis() / 50;
-    assert!(woken <= looks + u128::from(MESSAGES / 4), "{woken} wakes, {looks} of them to look");
+    let polls = begun.elapsed().as_millis() / 50;
+    assert!(woken <= polls + u128::from(MESSAGES / 4), "{woken} wakeups, {polls} of them to poll for acknowledgements");
 }
 
 #[test]
-fn a_waiting_flush_ends_at_once_with_the_acknowledgement() {
+fn a_flush_returns_as_soon_as_the_acknowledgement_arrives() {
     let mut link = Link::open();
     let mut times = Vec::new();
     for _ in 0..MESSAGES {
@@ -132,24 +132,24 @@ fn a_waiting_flush_ends_at_once_with_the_acknowledgement() {
         times.push(begun.elapsed());
         thread::sleep(APART);
     }
-    // Not when the thread looks by itself, 50 ms later.
+    // Earlier than the thread's own poll, after 50 ms.
     assert!(median(times) < Duration::from_millis(30));
 }
 
 #[test]
-fn the_end_of_the_connection_wakes_the_link_thread_at_once() {
-    for with_a_word in [true, false] {
+fn the_link_thread_reconnects_at_once_after_the_connection_was_closed() {
+    for with_close_frame in [true, false] {
         let mut link = Link::open();
         let begun = Instant::now();
-        if with_a_word {
+        if with_close_frame {
             link.server.close(CloseReason::GoingAway);
         } else {
             link.server.end();
         }
-        let said = link.server.gone();
-        // By itself it wakes after three seconds, to ping.
+        let rest = link.server.read_to_end();
+        // Earlier than the thread's next ping, after three seconds.
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-        assert!(said.is_empty() || said[0] == CLOSE, "{said:?}");
+        assert!(rest.is_empty() || rest[0] == CLOSE, "{rest:?}");
         link.server = link.place.welcome(1);
         wait_until("open again", || link.publisher.status().state == State::Connected);
         link.publish();
@@ -158,12 +158,12 @@ fn the_end_of_the_connection_wakes_the_link_thread_at_once() {
 }
 
 #[test]
-fn what_the_kernel_does_not_take_of_lone_messages_is_left_to_the_link_thread() {
+fn the_link_thread_sends_the_rest_of_a_message_that_the_socket_did_not_accept() {
     let mut link = Link::open();
-    // A server that acknowledges and does not read. What does not leave now shows as queued.
+    // A server that acknowledges but does not read. Messages that the socket does not accept count as queued.
     let payload = |number: u64| format!("1{number:04000}");
     while link.publisher.status().queued == 0 {
-        assert!(link.published < 10_000, "a socket takes no more");
+        assert!(link.published < 10_000, "the socket accepts everything");
         link.published += 1;
         link.publisher.publish(message(payload(link.published)).lend()).unwrap();
         if link.publisher.status().queued == 0 {
@@ -172,7 +172,7 @@ fn what_the_kernel_does_not_take_of_lone_messages_is_left_to_the_link_thread() {
         thread::sleep(APART);
     }
     let read = link.server.messages(2, usize::try_from(link.published - 1).unwrap());
-    assert!((2..=link.published).map(payload).eq(read), "in order, and each once");
+    assert!((2..=link.published).map(payload).eq(read), "in order, each message once");
     link.acknowledge();
     assert!(link.publisher.flush(LIMIT));
 }

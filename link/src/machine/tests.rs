@@ -1,4 +1,4 @@
-//! The machine, stepped by hand: the clock is an argument, and what would be sent is looked at.
+//! The machine without I/O: a test sets the clock and reads the frames to be sent.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use crate::queue::{encoded, message};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A machine, its clock and what waits for it.
+/// A machine with its clock and queue.
 struct Link {
     machine: Machine,
     now: Instant,
@@ -21,7 +21,7 @@ impl Link {
         Self::to(1)
     }
 
-    /// To so many endpoints, beginning with the first.
+    /// With this number of endpoints, starting with the first.
     fn to(endpoints: usize) -> Self {
         Self {
             machine: Machine::new(PublisherId(7), CONNECT_TIMEOUT, Rotation::new(endpoints, 0)),
@@ -36,7 +36,7 @@ impl Link {
         link
     }
 
-    /// Connects and is welcomed.
+    /// Connects and receives Welcome.
     fn reopen(&mut self, accepted: Option<u64>) -> Heard {
         assert!(matches!(self.step(), Step::Connect));
         self.machine.handle_connected(self.now);
@@ -72,7 +72,7 @@ impl Link {
         self.machine.handle_lost(self.now, Retry::Soon, 1.0).outage_begins
     }
 
-    /// So much time passes, in which the server asks for patience each second and the link is not given up.
+    /// Lets time pass while the server pings each second. The link must not be given up.
     fn waits_for(&mut self, time: Duration) -> State {
         let until = self.now + time;
         while self.now < until {
@@ -86,7 +86,7 @@ impl Link {
         self.machine.state()
     }
 
-    /// The server did not acknowledge in time. Returns whether an outage begins.
+    /// Expects that the link is given up for missing acknowledgements. Returns whether an outage begins.
     fn give_up(&mut self) -> bool {
         match self.step() {
             Step::GiveUp(error @ LinkError::Unacknowledged(_)) => {
@@ -96,15 +96,15 @@ impl Link {
         }
     }
 
-    /// The only endpoint did not acknowledge in time. Returns whether an outage begins.
-    fn complains(&mut self) -> bool {
+    /// Expects a report that the sole endpoint does not acknowledge. Returns whether an outage begins.
+    fn reports_outage(&mut self) -> bool {
         match self.step() {
             Step::Complain { error: LinkError::Unacknowledged(_), outage_begins } => outage_begins,
             other => panic!("{other:?}"),
         }
     }
 
-    /// The number of the endpoint that must be connected to now.
+    /// Expects an attempt. Returns the number of its endpoint.
     fn connects_to(&mut self) -> usize {
         assert!(matches!(self.step(), Step::Connect));
         self.machine.endpoint().0
@@ -134,7 +134,7 @@ fn first_and_count(frame: Option<PublisherFrame>) -> (u64, usize) {
 }
 
 #[test]
-fn nothing_is_sent_before_the_server_says_welcome() {
+fn no_message_is_sent_before_welcome() {
     let mut link = Link::new();
     link.publish(1);
     assert!(link.transmit().is_none());
@@ -147,7 +147,7 @@ fn nothing_is_sent_before_the_server_says_welcome() {
 }
 
 #[test]
-fn a_server_that_connects_and_does_not_welcome_is_given_up() {
+fn a_server_that_sends_no_welcome_is_given_up_after_the_connect_timeout() {
     let mut link = Link::new();
     link.machine.handle_connected(link.now);
     link.transmit();
@@ -157,20 +157,20 @@ fn a_server_that_connects_and_does_not_welcome_is_given_up() {
 }
 
 #[test]
-fn after_a_reconnect_exactly_what_the_server_does_not_have_is_sent_again() {
+fn after_a_reconnect_only_the_messages_missing_on_the_server_are_resent() {
     let mut link = Link::open();
     link.publish(4);
     assert_eq!(first_and_count(link.transmit()), (1, 4));
     assert_eq!(link.hear(ack(1)).unwrap().freed.messages, 1);
     link.pass(GOOD_CONNECTION);
     assert!(!link.lose());
-    // Message 2 had arrived: only its acknowledgement was lost.
+    // Message 2 had arrived; only its acknowledgement was lost.
     assert_eq!(link.reopen(Some(2)).freed.messages, 1);
     assert_eq!(first_and_count(link.transmit()), (3, 2));
 }
 
 #[test]
-fn a_server_that_lost_its_memory_gets_all_that_is_unacknowledged() {
+fn a_server_that_lost_its_state_gets_all_unacknowledged_messages() {
     let mut link = Link::open();
     link.publish(3);
     link.transmit();
@@ -181,7 +181,7 @@ fn a_server_that_lost_its_memory_gets_all_that_is_unacknowledged() {
 }
 
 #[test]
-fn a_server_that_answers_pings_only_is_given_up_when_an_acknowledgement_is_overdue() {
+fn a_server_that_answers_pings_but_does_not_acknowledge_is_given_up() {
     let mut link = Link::open();
     link.pass(Duration::from_secs(2));
     link.publish(1);
@@ -192,13 +192,13 @@ fn a_server_that_answers_pings_only_is_given_up_when_an_acknowledgement_is_overd
     }
     link.publish(1);
     link.transmit();
-    assert_eq!(link.rests_for(), Duration::from_secs(1), "counted from when the first was sent");
+    assert_eq!(link.rests_for(), Duration::from_secs(1), "the deadline is that of the first message");
     link.pass(Duration::from_secs(1));
-    assert!(matches!(link.step(), Step::GiveUp(LinkError::NotAcknowledged(_))), "a second one is no excuse");
+    assert!(matches!(link.step(), Step::GiveUp(LinkError::NotAcknowledged(_))), "a second message does not extend it");
 }
 
 #[test]
-fn progress_keeps_a_slow_link_alive() {
+fn a_slow_link_is_kept_while_it_makes_progress() {
     let mut link = Link::open();
     link.publish(2);
     link.transmit();
@@ -213,7 +213,7 @@ fn progress_keeps_a_slow_link_alive() {
 }
 
 #[test]
-fn a_silent_link_is_pinged_and_given_up_without_an_answer() {
+fn an_idle_link_is_pinged_and_given_up_without_an_answer() {
     let mut link = Link::open();
     assert_eq!(link.rests_for(), KEEP_ALIVE);
     link.pass(KEEP_ALIVE);
@@ -225,7 +225,7 @@ fn a_silent_link_is_pinged_and_given_up_without_an_answer() {
 }
 
 #[test]
-fn a_link_that_is_open_on_one_side_only_is_noticed_within_five_seconds() {
+fn a_half_open_link_is_detected_within_five_seconds() {
     for published in [0, 1] {
         let mut link = Link::open();
         link.publish(published);
@@ -243,30 +243,30 @@ fn a_link_that_is_open_on_one_side_only_is_noticed_within_five_seconds() {
 }
 
 #[test]
-fn a_server_that_asks_for_patience_gets_it() {
+fn the_pings_of_a_slow_server_extend_the_deadline() {
     let mut link = Link::open();
     link.publish(1);
     link.transmit();
     link.machine.handle_probe(1);
     assert!(matches!(link.transmit_any(), Some(Transmit::Ping(_))));
     link.waits_for(PATIENCE);
-    assert!(link.complains());
+    assert!(link.reports_outage());
     link.waits_for(PATIENCE);
-    assert_eq!(link.rests_for(), PING_TIMEOUT, "then it is as frozen as any other");
+    assert_eq!(link.rests_for(), PING_TIMEOUT, "without pings it counts as frozen");
 }
 
 #[test]
-fn the_only_endpoint_is_kept_though_it_does_not_acknowledge_and_that_is_one_outage() {
+fn a_sole_endpoint_that_does_not_acknowledge_is_kept_and_reported_as_one_outage() {
     let mut link = Link::open();
     link.publish(1);
     link.transmit();
     for outage in 1..=2 {
         assert_eq!(link.waits_for(PATIENCE), State::Connected);
         assert!(!link.machine.nobody_acknowledges());
-        assert!(link.complains());
+        assert!(link.reports_outage());
         assert!(link.machine.nobody_acknowledges());
-        assert_eq!(link.waits_for(2 * PATIENCE), State::Connected, "said once");
-        // Another connection does not end it.
+        assert_eq!(link.waits_for(2 * PATIENCE), State::Connected, "reported once");
+        // Another connection does not end the outage.
         assert!(!link.lose());
         link.reopen(None);
         link.transmit();
@@ -280,7 +280,7 @@ fn the_only_endpoint_is_kept_though_it_does_not_acknowledge_and_that_is_one_outa
 }
 
 #[test]
-fn the_only_endpoint_that_does_not_welcome_is_kept_and_that_is_one_outage() {
+fn a_sole_endpoint_that_sends_no_welcome_is_kept_and_reported_as_one_outage() {
     for is_refused_first in [false, true] {
         let mut link = Link::new();
         if is_refused_first {
@@ -290,7 +290,7 @@ fn the_only_endpoint_that_does_not_welcome_is_kept_and_that_is_one_outage() {
         link.machine.handle_connected(link.now);
         link.transmit();
         assert_eq!(link.waits_for(PATIENCE), State::Connecting);
-        assert_eq!(link.complains(), !is_refused_first);
+        assert_eq!(link.reports_outage(), !is_refused_first);
         assert!(link.machine.nobody_acknowledges());
         link.waits_for(2 * PATIENCE);
         link.hear(ServerFrame::Welcome { accepted: None }).unwrap();
@@ -299,7 +299,7 @@ fn the_only_endpoint_that_does_not_welcome_is_kept_and_that_is_one_outage() {
 }
 
 #[test]
-fn a_welcome_that_takes_its_time_is_waited_for() {
+fn the_pings_of_a_server_extend_the_deadline_for_its_welcome() {
     let mut link = Link::new();
     assert!(matches!(link.step(), Step::Connect));
     link.machine.handle_connected(link.now);
@@ -312,7 +312,7 @@ fn a_welcome_that_takes_its_time_is_waited_for() {
 }
 
 #[test]
-fn a_ping_that_is_answered_keeps_the_link() {
+fn an_answered_ping_keeps_the_link() {
     let mut link = Link::open();
     link.pass(KEEP_ALIVE).step();
     let Some(Transmit::Ping(payload)) = link.transmit_any() else { panic!("no ping") };
@@ -323,17 +323,17 @@ fn a_ping_that_is_answered_keeps_the_link() {
 }
 
 #[test]
-fn a_probe_is_a_ping_that_carries_its_number() {
+fn a_probe_sends_one_ping_that_carries_its_number() {
     let mut link = Link::open();
     link.machine.handle_probe(3);
     let Some(Transmit::Ping(payload)) = link.transmit_any() else { panic!("no ping") };
     assert_eq!(link.machine.handle_pong(link.now, &payload), Some(3));
     link.machine.handle_probe(3);
-    assert!(link.transmit_any().is_none(), "asked once, pinged once");
+    assert!(link.transmit_any().is_none(), "one ping per probe");
 }
 
 #[test]
-fn a_late_pong_does_not_stand_for_a_newer_probe() {
+fn a_late_pong_does_not_answer_a_newer_probe() {
     let mut link = Link::open();
     link.machine.handle_probe(1);
     let Some(Transmit::Ping(first)) = link.transmit_any() else { panic!("no ping") };
@@ -341,13 +341,13 @@ fn a_late_pong_does_not_stand_for_a_newer_probe() {
     assert_eq!(link.machine.handle_pong(link.now, &first), Some(1));
     let Some(Transmit::Ping(second)) = link.transmit_any() else { panic!("no second ping") };
     assert_eq!(link.machine.handle_pong(link.now, &first), Some(1));
-    assert_eq!(link.rests_for(), PING_TIMEOUT, "the second is still unanswered");
+    assert_eq!(link.rests_for(), PING_TIMEOUT, "the second probe is still unanswered");
     assert_eq!(link.machine.handle_pong(link.now, &second), Some(2));
     assert_eq!(link.rests_for(), KEEP_ALIVE);
 }
 
 #[test]
-fn repeated_probes_do_not_keep_a_half_open_link() {
+fn repeated_probes_do_not_extend_the_deadline_of_a_half_open_link() {
     let mut link = Link::open();
     let begun = link.now;
     for probe in 1.. {
@@ -363,7 +363,7 @@ fn repeated_probes_do_not_keep_a_half_open_link() {
 }
 
 #[test]
-fn probes_faster_than_the_answers_do_not_lose_the_link() {
+fn a_link_is_kept_while_probes_are_faster_than_their_answers() {
     let mut link = Link::open();
     let mut sent = VecDeque::new();
     for probe in 1..20 {
@@ -379,7 +379,7 @@ fn probes_faster_than_the_answers_do_not_lose_the_link() {
 }
 
 #[test]
-fn a_good_connection_that_breaks_is_tried_again_at_once_and_failures_slow_down() {
+fn a_lasting_connection_is_retried_at_once_and_failures_increase_the_delay() {
     let mut link = Link::open();
     link.pass(GOOD_CONNECTION);
     link.lose();
@@ -393,7 +393,7 @@ fn a_good_connection_that_breaks_is_tried_again_at_once_and_failures_slow_down()
 }
 
 #[test]
-fn a_server_that_refuses_is_told_from_one_that_does_not_answer() {
+fn the_state_distinguishes_a_refusal_from_a_failed_attempt() {
     let mut link = Link::new();
     link.machine.handle_lost(link.now, Retry::Late, 1.0);
     assert_eq!(link.machine.state(), State::BackingOff);
@@ -403,7 +403,7 @@ fn a_server_that_refuses_is_told_from_one_that_does_not_answer() {
 }
 
 #[test]
-fn a_server_that_welcomes_and_hangs_up_is_not_hammered() {
+fn a_connection_that_is_closed_soon_after_its_welcome_is_retried_with_backoff() {
     let mut link = Link::open();
     link.lose();
     link.reopen(None);
@@ -428,7 +428,7 @@ fn an_outage_is_reported_once_until_the_link_is_open_again() {
 }
 
 #[test]
-fn a_lost_endpoint_is_followed_by_the_next_at_once_and_there_it_stays() {
+fn a_lost_link_switches_to_the_next_endpoint_at_once_and_stays_there() {
     let mut link = Link::to(3);
     assert_eq!(link.connects_to(), 0);
     assert!(!link.lose());
@@ -442,11 +442,11 @@ fn a_lost_endpoint_is_followed_by_the_next_at_once_and_there_it_stays() {
     assert!(!link.lose());
     assert_eq!(link.connects_to(), 2);
     assert!(!link.lose());
-    assert_eq!(link.connects_to(), 0, "all others come before the one that was lost");
+    assert_eq!(link.connects_to(), 0, "after all others");
 }
 
 #[test]
-fn what_was_not_acknowledged_is_sent_again_to_the_next_endpoint() {
+fn the_next_endpoint_gets_the_unacknowledged_messages() {
     let mut link = Link::to(2);
     link.reopen(None);
     link.publish(3);
@@ -459,7 +459,7 @@ fn what_was_not_acknowledged_is_sent_again_to_the_next_endpoint() {
 }
 
 #[test]
-fn only_a_round_of_failures_is_followed_by_a_delay() {
+fn a_delay_follows_only_after_all_endpoints_have_failed() {
     let mut link = Link::to(2);
     for round in [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(100)] {
         let begun = link.now;
@@ -475,7 +475,7 @@ fn only_a_round_of_failures_is_followed_by_a_delay() {
 }
 
 #[test]
-fn endpoints_that_all_welcome_and_hang_up_are_not_hammered() {
+fn endpoints_that_all_close_soon_after_their_welcome_are_retried_with_backoff() {
     let mut link = Link::to(2);
     for _ in 0..4 {
         link.reopen(None);
@@ -485,7 +485,7 @@ fn endpoints_that_all_welcome_and_hang_up_are_not_hammered() {
 }
 
 #[test]
-fn of_several_endpoints_one_that_does_not_acknowledge_is_left_however_patient_it_asks_to_be() {
+fn of_several_endpoints_one_that_does_not_acknowledge_is_left_despite_its_pings() {
     let mut link = Link::to(2);
     link.reopen(None);
     link.publish(2);
@@ -493,7 +493,7 @@ fn of_several_endpoints_one_that_does_not_acknowledge_is_left_however_patient_it
     link.waits_for(Duration::from_secs(7));
     link.hear(ack(1)).unwrap();
     assert_eq!(link.waits_for(PATIENCE), State::Connected, "counted from the last acknowledgement");
-    assert!(!link.give_up(), "the other one may acknowledge");
+    assert!(!link.give_up(), "the other endpoint may acknowledge");
     assert_eq!(link.connects_to(), 1);
     link.reopen(Some(1));
     assert_eq!(first_and_count(link.transmit()), (2, 1));
@@ -506,7 +506,7 @@ fn of_several_endpoints_one_that_does_not_acknowledge_is_left_however_patient_it
 }
 
 #[test]
-fn of_several_endpoints_one_that_does_not_welcome_is_left_too() {
+fn of_several_endpoints_one_that_sends_no_welcome_is_left_despite_its_pings() {
     for connect_timeout in [CONNECT_TIMEOUT, PATIENCE + CONNECT_TIMEOUT] {
         let mut link = Link::to(2);
         link.machine.connect_timeout = connect_timeout;
@@ -520,7 +520,7 @@ fn of_several_endpoints_one_that_does_not_welcome_is_left_too() {
 }
 
 #[test]
-fn of_several_endpoints_one_that_falls_silent_before_its_welcome_gets_no_patience() {
+fn of_several_endpoints_one_that_stops_pinging_before_its_welcome_is_given_up() {
     let mut link = Link::to(2);
     link.machine.handle_connected(link.now);
     link.transmit();
@@ -530,13 +530,13 @@ fn of_several_endpoints_one_that_falls_silent_before_its_welcome_gets_no_patienc
 }
 
 #[test]
-fn where_no_endpoint_acknowledges_all_have_their_turn_slowly_and_for_ever() {
+fn if_no_endpoint_acknowledges_all_are_tried_in_turn_and_one_outage_is_reported() {
     for welcomes in [false, true] {
         let mut link = Link::to(3);
         link.publish(1);
         let mut outages = 0;
         for turn in 0..1000 {
-            assert_eq!(link.connects_to(), turn % 3, "at once, for it has waited already");
+            assert_eq!(link.connects_to(), turn % 3, "at once: the delay is over already");
             link.machine.handle_connected(link.now);
             link.transmit();
             if welcomes {
@@ -550,7 +550,7 @@ fn where_no_endpoint_acknowledges_all_have_their_turn_slowly_and_for_ever() {
                 if turn < 2 { (0, false) } else { (1, true) }
             );
         }
-        // One of them is back.
+        // One of them acknowledges again.
         link.reopen(None);
         link.transmit();
         link.hear(ack(1)).unwrap();
@@ -569,7 +569,7 @@ fn where_no_endpoint_acknowledges_all_have_their_turn_slowly_and_for_ever() {
 }
 
 #[test]
-fn an_endpoint_that_is_not_there_makes_no_haste_with_one_that_does_not_acknowledge() {
+fn an_unreachable_endpoint_does_not_shorten_the_time_of_one_that_does_not_acknowledge() {
     let mut link = Link::to(2);
     let begun = link.now;
     let (mut refused, mut outages) = (0, 0);
@@ -589,7 +589,7 @@ fn an_endpoint_that_is_not_there_makes_no_haste_with_one_that_does_not_acknowled
 }
 
 #[test]
-fn a_welcome_ends_an_outage_in_which_nobody_welcomed() {
+fn a_welcome_ends_an_outage_without_welcomes() {
     let mut link = Link::to(2);
     for _ in 0..2 {
         link.step();
@@ -604,7 +604,7 @@ fn a_welcome_ends_an_outage_in_which_nobody_welcomed() {
 }
 
 #[test]
-fn a_waiting_requester_limits_the_wait_for_a_welcome() {
+fn a_waiting_caller_shortens_the_deadline_for_a_welcome() {
     let share = Duration::from_millis(500);
     let mut link = Link::to(2);
     let begun = link.now;
@@ -613,22 +613,22 @@ fn a_waiting_requester_limits_the_wait_for_a_welcome() {
     link.transmit();
     link.machine.handle_hurry(link.now, |begun, _| Some(begun + share));
     assert_eq!(link.rests_for(), share);
-    assert_eq!(link.rests_for(), CONNECT_TIMEOUT, "nobody waits any more");
+    assert_eq!(link.rests_for(), CONNECT_TIMEOUT, "no caller waits");
     link.pass(share).machine.handle_hurry(begun + share, |begun, _| Some(begun + share));
     assert!(!link.give_up());
     assert_eq!(link.connects_to(), 1);
 }
 
-/// Somebody has waited since `asked`, and another endpoint gets half of the time, if there is one.
+/// A caller has waited since `asked`. If there is another endpoint, it gets half of the caller's time.
 fn hurry(link: &mut Link, asked: Instant) {
     let latest = |begun: Instant, left| (left > 1).then(|| begun.max(asked) + Duration::from_millis(500));
     link.machine.handle_hurry(link.now, latest);
 }
 
 #[test]
-fn a_waiting_requester_limits_the_patience_with_an_open_endpoint() {
+fn a_waiting_caller_shortens_the_deadline_of_an_open_endpoint_that_pings() {
     let mut link = Link::to(2);
-    // The other one was not there when this one was found.
+    // The other endpoint was unreachable before.
     link.lose();
     link.reopen(None);
     link.publish(2);
@@ -640,21 +640,21 @@ fn a_waiting_requester_limits_the_patience_with_an_open_endpoint() {
     let asked = link.now;
     hurry(&mut link, asked);
     assert_eq!(link.rests_for(), Duration::from_millis(500));
-    assert_eq!(link.rests_for(), PING_TIMEOUT + Duration::from_secs(1), "nobody waits any more");
+    assert_eq!(link.rests_for(), PING_TIMEOUT + Duration::from_secs(1), "no caller waits");
     link.pass(Duration::from_millis(500));
     hurry(&mut link, asked);
     assert!(!link.give_up());
     assert_eq!(link.connects_to(), 0);
     link.reopen(None);
     assert_eq!(first_and_count(link.transmit()), (1, 3));
-    // Both of them do not acknowledge, as in a failover: nobody runs from the one to the other.
+    // Neither acknowledges, as in a failover: the link does not alternate between them.
     link.waits_for(Duration::from_secs(2));
     hurry(&mut link, asked);
     assert!(link.rests_for() > Duration::from_millis(500));
 }
 
 #[test]
-fn a_waiting_requester_keeps_an_open_endpoint_that_does_not_ask_for_patience() {
+fn a_waiting_caller_does_not_shorten_the_deadline_of_an_endpoint_that_acknowledges() {
     let mut link = Link::to(2);
     link.reopen(None);
     link.publish(2);
@@ -664,24 +664,24 @@ fn a_waiting_requester_keeps_an_open_endpoint_that_does_not_ask_for_patience() {
     let asked = link.now;
     link.pass(Duration::from_secs(1));
     hurry(&mut link, asked);
-    assert!(matches!(link.step(), Step::Rest(Some(due)) if due > link.now), "it has acknowledged since");
+    assert!(matches!(link.step(), Step::Rest(Some(due)) if due > link.now), "it has acknowledged since then");
     link.hear(ack(2)).unwrap();
     hurry(&mut link, asked);
     link.step();
     link.publish(1);
     link.transmit();
     link.waits_for(Duration::from_secs(2));
-    assert!(matches!(link.step(), Step::Rest(_)), "nobody waits any more");
+    assert!(matches!(link.step(), Step::Rest(_)), "no caller waits");
 }
 
 #[test]
-fn one_endpoint_that_refuses_does_not_mean_that_all_refuse() {
+fn the_state_is_refused_only_if_all_endpoints_refuse() {
     let mut link = Link::to(2);
     assert!(!link.machine.handle_lost(link.now, Retry::Refused, 1.0).all_refuse);
     assert_eq!(link.machine.state(), State::Connecting);
     assert!(!link.machine.handle_lost(link.now, Retry::Soon, 1.0).all_refuse);
     assert_eq!(link.machine.state(), State::BackingOff);
-    assert!(!link.machine.handle_lost(link.now, Retry::Soon, 1.0).outage_begins, "nothing was tried");
+    assert!(!link.machine.handle_lost(link.now, Retry::Soon, 1.0).outage_begins, "no attempt was made");
     link.step();
     link.machine.handle_lost(link.now, Retry::Refused, 1.0);
     assert!(link.machine.handle_lost(link.now, Retry::Refused, 1.0).all_refuse);
@@ -689,30 +689,30 @@ fn one_endpoint_that_refuses_does_not_mean_that_all_refuse() {
 }
 
 #[test]
-fn an_outage_begins_when_no_endpoint_answers() {
+fn an_outage_begins_after_all_endpoints_have_failed() {
     let mut link = Link::to(2);
     link.reopen(None);
     link.pass(GOOD_CONNECTION);
     assert!(!link.lose());
-    assert!(!link.lose(), "the one that was lost may be back");
+    assert!(!link.lose(), "the lost endpoint may be reachable again");
     link.step();
     assert!(link.lose());
-    assert!(!link.lose(), "once");
+    assert!(!link.lose(), "reported once");
 }
 
 #[test]
-fn endpoints_of_two_clusters_are_noticed() {
-    let said = |cluster| Membership { cluster: ClusterId(cluster), running: Duration::from_mins(1) };
+fn endpoints_of_two_clusters_are_reported() {
+    let membership = |cluster| Membership { cluster: ClusterId(cluster), running: Duration::from_mins(1) };
     let mut link = Link::to(2);
     link.reopen(None);
-    assert_eq!(link.machine.handle_membership(link.now, said(1)), None);
+    assert_eq!(link.machine.handle_membership(link.now, membership(1)), None);
     link.pass(GOOD_CONNECTION).lose();
     link.reopen(None);
-    assert_eq!(link.machine.handle_membership(link.now, said(2)), Some(0));
+    assert_eq!(link.machine.handle_membership(link.now, membership(2)), Some(0));
 }
 
 #[test]
-fn a_waiting_requester_shortens_the_delay_and_never_prolongs_it() {
+fn a_waiting_caller_shortens_the_delay_and_never_extends_it() {
     let mut link = Link::new();
     link.machine.handle_lost(link.now, Retry::Late, 1.0);
     assert!(link.rests_for() > HURRY);
@@ -724,7 +724,7 @@ fn a_waiting_requester_shortens_the_delay_and_never_prolongs_it() {
 }
 
 #[test]
-fn a_message_that_the_server_refuses_is_named() {
+fn a_refused_message_is_reported_with_its_number_and_topic() {
     let mut link = Link::open();
     link.publish(4);
     link.transmit();
@@ -743,11 +743,11 @@ fn a_message_that_the_server_refuses_is_named() {
         told.sentence,
         "the server does not deliver 2 messages; the first is message 3 to the topic \"t\": no"
     );
-    assert!(link.hear(refused(4, 2, 3)).unwrap().undeliverable.is_none(), "each counts once");
+    assert!(link.hear(refused(4, 2, 3)).unwrap().undeliverable.is_none(), "each message is reported once");
 }
 
 #[test]
-fn frames_out_of_turn_are_errors() {
+fn unexpected_frames_are_errors() {
     let mut link = Link::open();
     assert!(matches!(
         link.hear(ServerFrame::Welcome { accepted: None }),
@@ -759,7 +759,7 @@ fn frames_out_of_turn_are_errors() {
 }
 
 #[test]
-fn after_stop_nothing_is_due_but_the_end() {
+fn after_a_stop_no_message_is_sent_and_the_link_ends() {
     let mut link = Link::open();
     link.publish(1);
     link.machine.handle_stop();

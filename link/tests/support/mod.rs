@@ -1,4 +1,4 @@
-//! The server's end of the backend link, moved by a test step by step, over real sockets.
+//! The server's end of the backend link, driven step by step by a test, over real sockets.
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -20,12 +20,12 @@ use tungstenite::http::HeaderValue;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 
-/// No step of a test takes longer, unless it fails.
+/// Time limit for each step of a test.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) const SECRET: &[u8] = b"a secret that only tests know, of more than 32 bytes";
 
-/// Publisher's options for this endpoint.
+/// Publisher options for this endpoint.
 pub(crate) fn options(endpoint: &Endpoint) -> Options {
     Options {
         shutdown_timeout: LIMIT,
@@ -33,7 +33,7 @@ pub(crate) fn options(endpoint: &Endpoint) -> Options {
     }
 }
 
-/// Publisher's options for these places.
+/// Publisher options for several endpoints.
 pub(crate) fn options_of(places: &[&Place]) -> Options {
     let endpoints = Endpoints::new(places.iter().map(|place| place.endpoint()).collect()).unwrap();
     Options { endpoints, ..options(&places[0].endpoint()) }
@@ -48,19 +48,19 @@ pub(crate) fn message(json: impl Into<String>) -> Message {
     }
 }
 
-/// A place in the file system where a server may listen, or not.
+/// A socket path. A server listens on it only while the test says so.
 pub(crate) struct Place {
     directory: TempDir,
     listener: Option<UnixListener>,
 }
 
 impl Place {
-    /// Nobody listens yet.
+    /// A path without a listener.
     pub(crate) fn empty() -> Self {
         Self { directory: tempfile::tempdir().unwrap(), listener: None }
     }
 
-    /// The test listens.
+    /// A path with a listener.
     pub(crate) fn listening() -> Self {
         let mut place = Self::empty();
         place.listen();
@@ -71,7 +71,7 @@ impl Place {
         self.listener = Some(UnixListener::bind(self.path()).unwrap());
     }
 
-    /// Connections are refused from here on.
+    /// Stops listening: connections are refused.
     pub(crate) fn close(&mut self) {
         self.listener = None;
         std::fs::remove_file(self.path()).unwrap();
@@ -85,16 +85,15 @@ impl Place {
         self.directory.path().join("socket")
     }
 
-    /// The next connection, before its handshake.
+    /// Accepts the next connection, without its handshake.
     pub(crate) fn accept_socket(&self) -> UnixStream {
-        let (socket, _) = self.listener.as_ref().expect("nobody listens").accept().unwrap();
+        let (socket, _) = self.listener.as_ref().expect("a listener").accept().unwrap();
         socket.set_read_timeout(Some(LIMIT)).unwrap();
         socket.set_write_timeout(Some(LIMIT)).unwrap();
         socket
     }
 
-    /// The next connection, its handshake answered with this HTTP response: status, further headers (each line with its end)
-    /// and body.
+    /// Accepts the next connection and answers its handshake with this HTTP response. `headers` are whole lines with CRLF.
     pub(crate) fn answer(&self, status: &str, headers: &str, body: &str) {
         let mut socket = self.accept_socket();
         let mut head = Vec::new();
@@ -104,14 +103,14 @@ impl Place {
             head.extend(byte);
         }
         let length = body.len();
-        // In one write: the publisher hangs up once it has read the head.
+        // In one write: the publisher closes the connection after reading the head.
         let answer = format!(
             "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
         );
         socket.write_all(answer.as_bytes()).unwrap();
     }
 
-    /// The next connection, up to its Hello.
+    /// Accepts the next connection, with its handshake, and reads its Hello.
     pub(crate) fn accept(&self) -> Connection {
         let mut bearer = None;
         #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
@@ -137,7 +136,7 @@ impl Place {
         connection
     }
 
-    /// The next connection, welcomed with what the server already has.
+    /// Accepts the next connection and sends Welcome. `accepted`: the number of the last accepted message; 0: none.
     pub(crate) fn welcome(&self, accepted: u64) -> Connection {
         let mut connection = self.accept();
         connection.send(&ServerFrame::Welcome { accepted: Seq::new(accepted) });
@@ -171,12 +170,12 @@ impl Connection {
         }
     }
 
-    /// Reads batches without an acknowledgement until there are `count` messages, whose numbers must follow each other.
+    /// Reads batches until there are `count` messages with consecutive numbers from `first`. Does not acknowledge them.
     pub(crate) fn messages(&mut self, first: u64, count: usize) -> Vec<String> {
         let mut payloads = Vec::new();
         while payloads.len() < count {
             let batch = self.batch();
-            assert_eq!(batch.first, first + payloads.len() as u64, "messages without a gap");
+            assert_eq!(batch.first, first + payloads.len() as u64, "a gap");
             payloads.extend(batch.payloads);
         }
         payloads
@@ -190,12 +189,12 @@ impl Connection {
         self.websocket.send(tungstenite::Message::Binary(frame.encode())).unwrap();
     }
 
-    /// Asks for patience, as a server does each second while messages wait in it.
-    pub(crate) fn ask_for_patience(&mut self) {
+    /// Sends a ping, as a server does each second while messages wait in it.
+    pub(crate) fn ping(&mut self) {
         self.websocket.send(tungstenite::Message::Ping(Bytes::new())).unwrap();
     }
 
-    /// Closes as a server does: a Close frame, and its FIN behind it.
+    /// Closes as a server does: a Close frame, then FIN.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         let frame = CloseFrame { code: reason.code().into(), reason: reason.text().into() };
         self.websocket.close(Some(frame)).unwrap();
@@ -203,13 +202,13 @@ impl Connection {
         self.end();
     }
 
-    /// Sends nothing more.
+    /// Sends FIN, without a Close frame.
     pub(crate) fn end(&mut self) {
         self.websocket.get_mut().shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Answers pings until the publisher says goodbye. Returns its close code.
-    pub(crate) fn goodbye(&mut self) -> CloseCode {
+    /// Answers pings until the publisher sends a Close frame. Returns its close code.
+    pub(crate) fn close_code(&mut self) -> CloseCode {
         loop {
             match self.websocket.read().unwrap() {
                 tungstenite::Message::Close(frame) => return frame.unwrap().code,
@@ -219,8 +218,8 @@ impl Connection {
         }
     }
 
-    /// Waits until the publisher has hung up. Returns the bytes that still came.
-    pub(crate) fn gone(&mut self) -> Vec<u8> {
+    /// Waits until the publisher has closed the connection. Returns the bytes read until then.
+    pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.websocket.get_mut().read_to_end(&mut rest).unwrap();
         rest
@@ -246,7 +245,7 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Asserts that all are different.
+/// Whether all items are different.
 pub(crate) fn all_different<T: std::hash::Hash + Eq>(items: &[T]) -> bool {
     items.iter().collect::<HashSet<_>>().len() == items.len()
 }
