@@ -3,8 +3,8 @@
 declare(strict_types=1);
 
 /*
- * Loads every class of the bundle, which compiles it and binds it to Debian's Symfony, Doctrine and Twig. For a PHP that has neither the
- * extension nor processes nor sockets. Says how many loaded, and why others did not; its exit code is always 0.
+ * Loads every class of the bundle with Debian's Symfony, Doctrine and Twig, in a PHP without the extension, processes and
+ * sockets. Prints the number of loaded classes and the errors of the others. The exit code is always 0.
  */
 
 set_include_path('/usr/share/php');
@@ -13,7 +13,7 @@ putenv('BUNDLE_TEST_DIRECTORY=/tmp');
 require 'PHPUnit/Autoload.php';
 require __DIR__ . '/../bundle/bootstrap.php';
 
-/** Classes on top of those of DBAL 4, and of Oro, which Debian has not. */
+/** Classes that extend those of DBAL 4 and Oro, which Debian does not have. */
 const ELSEWHERE = ['ContentTag/Transaction/Dbal4', 'Oro/Orosync', 'Oro/RootTransaction'];
 
 $bundle = dirname(__DIR__, 2) . '/bundle/';
@@ -21,7 +21,7 @@ $loaded = 0;
 $failures = [];
 foreach (new RecursiveIteratorIterator(new RecursiveDirectoryIterator($bundle, FilesystemIterator::SKIP_DOTS)) as $file) {
     $name = substr($file->getPathname(), strlen($bundle));
-    // What begins with a capital has a class.
+    // Files that contain a class begin with a capital letter.
     if (!str_ends_with($name, '.php') || !ctype_upper(basename($name)[0]) || array_filter(ELSEWHERE, static fn ($it) => str_starts_with($name, $it))) {
         continue;
     }

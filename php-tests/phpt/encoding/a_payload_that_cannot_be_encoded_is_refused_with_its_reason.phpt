@@ -22,7 +22,7 @@ $before = json_last_error();
 foreach (["caf\xe9", ['a' => NAN], INF, $loop, STDIN, $deep, Pure::One, str_repeat('x', 1 << 20)] as $payload) {
     echo thrown(static fn () => $publisher->publish('t', $payload)), "\n";
 }
-unset($loop['self']); // At its end PHP gives a loop back with its memory manager alone, and under valgrind it has none.
+unset($loop['self']); // PHP frees a loop at its end only with its memory manager, which is off under valgrind.
 var_dump(json_last_error() === $before, $publisher->status()['accepted'], $publisher->status()['state']);
 --EXPECT--
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the payload holds a string that is not UTF-8. Convert it first, for example with mb_convert_encoding()

@@ -1,5 +1,5 @@
 --TEST--
-publish_many accepts lists and generators, returns the number accepted, and keeps the order
+publishMany() accepts lists and generators, returns the number accepted, and keeps the order
 --EXTENSIONS--
 orosync
 --SKIPIF--

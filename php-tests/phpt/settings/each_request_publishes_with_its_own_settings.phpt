@@ -1,5 +1,5 @@
 --TEST--
-Two applications of one FPM pool publish to their own servers, also what a session handler publishes after the request
+Two applications of one FPM pool publish to their own servers, including from a session handler after the request
 --EXTENSIONS--
 orosync
 --SKIPIF--
@@ -12,7 +12,7 @@ $ours = Server::running();
 $theirs = Server::running();
 [$our, $their] = [$ours->watch('oro/ping'), $theirs->watch('oro/ping')];
 $fpm = new Fpm($ours);
-// Each names its own: FPM keeps the last ones for a request that names none.
+// Each request sets its own: without settings FPM would keep those of the last request.
 $of = static fn (Server $server): array => [
     'PHP_ADMIN_VALUE' => "orosync.endpoint = $server->endpoint\norosync.secret_file = $server->secretFile",
 ];

@@ -5,28 +5,28 @@ orosync
 --SKIPIF--
 <?php
 require __DIR__ . '/../inc/skip_without_server.inc';
-// A resolver and a network of the test's own.
+// The test needs its own resolver and network.
 exec('unshare --mount --net true 2>&1 && ip -V 2>&1', $said, $status);
 if ($status !== 0) {
-    die('skip only root with util-linux and iproute2 has namespaces of its own');
+    die('skip namespaces need root, util-linux and iproute2');
 }
 ?>
 --FILE--
 <?php
 require __DIR__ . '/../inc/orosync.inc';
 
-// An address for any name: at once, but for those who ask before the file "answer" is there, whom it lets wait until then.
+// Answers each query with an address: at once, but for the first client only when the file "answer" exists.
 const RESOLVER = '
     $socket = stream_socket_server("udp://127.0.0.1:53", $code, $message, STREAM_SERVER_BIND) ?: die($message);
     touch("$argv[1]/resolver");
     $held = [];
     while (true) {
         [$read, $write, $except] = [[$socket], [], []];
-        $asked = stream_select($read, $write, $except, 0, 2000) > 0 ? stream_socket_recvfrom($socket, 512, 0, $peer) : "";
+        $query = stream_select($read, $write, $except, 0, 2000) > 0 ? stream_socket_recvfrom($socket, 512, 0, $peer) : "";
         $first ??= $peer ?? null;
-        if ($asked !== "") {
+        if ($query !== "") {
             touch("$argv[1]/asked");
-            $held[] = [$asked, $peer];
+            $held[] = [$query, $peer];
         }
         clearstatcache();
         foreach ($held as $index => [$query, $from]) {
@@ -35,7 +35,7 @@ const RESOLVER = '
             }
             unset($held[$index]);
             $question = substr($query, 12, strpos($query, "\0", 12) - 12 + 5);
-            // An A record; of any other type there is none.
+            // An A record; no records of other types.
             $record = substr($question, -3, 1) === "\x01" ? "\xc0\x0c\0\x01\0\x01\0\0\0\x01\0\x04\x7f\0\0\x01" : "";
             $head = substr($query, 0, 2) . "\x81\x80\0\x01" . pack("n", $record === "" ? 0 : 1) . "\0\0\0\0";
             stream_socket_sendto($socket, $head . $question . $record, 0, $from);
@@ -68,7 +68,7 @@ $php = static fn (string $script, array $settings = []): string => implode(' ', 
     ...php_command($settings), "$directory/$script.php", $directory, (string) LIMIT,
 ]));
 $await = static fn (string $condition): string => "until $condition; do sleep 0.01; done";
-$story = implode("\n", [
+$script = implode("\n", [
     'set -e',
     'trap "kill 0" EXIT',
     "mount --bind $directory/resolv.conf /etc/resolv.conf",
@@ -85,8 +85,8 @@ $story = implode("\n", [
     'kill $(jobs -p)',
 ]);
 $process = new Process(
-    ['unshare', '--mount', '--net', '--pid', '--fork', '--kill-child', 'bash', '-c', $story],
-    $server->file('story')
+    ['unshare', '--mount', '--net', '--pid', '--fork', '--kill-child', 'bash', '-c', $script],
+    $server->file('script')
 );
 $process->wait();
 echo $process->output();

@@ -9,7 +9,7 @@ orosync
 require __DIR__ . '/../inc/orosync.inc';
 
 $server = Server::running();
-$publisher = $server->publisher(['connect_timeout' => 60]); // However slow the machine: nothing shall go wrong.
+$publisher = $server->publisher(['connect_timeout' => 60]); // Long, for a slow machine.
 var_dump($publisher->refusals());
 $publish = static function (string $topic) use ($publisher): void {
     $publisher->publish($topic, 1);
@@ -27,7 +27,7 @@ $publish('acme/first');
 $show();
 echo $publisher->status()['acknowledged'], " acknowledged\n";
 
-// The latest are kept.
+// Only the latest are kept.
 for ($i = 0; $i < 40; ++$i) {
     $publish("acme/$i");
 }

@@ -1,5 +1,5 @@
 --TEST--
-publish_many releases its argument, however it ends
+publishMany() releases its argument, however it ends
 --EXTENSIONS--
 orosync
 --FILE--
@@ -11,9 +11,9 @@ $many = $server->publisher(['queue_messages' => 3, 'shutdown_timeout' => 0])->pu
 $cases = [
     'to its end' => [$many, static fn (): iterable => yield ['oro/ping', 1]],
     'until the queue was full' => [$many, static fn (): iterable => yield from array_fill(0, 9, ['oro/ping', 1])],
-    'until a message was none' => [$many, static fn (): iterable => yield 'none'],
+    'until a value was not a message' => [$many, static fn (): iterable => yield 'none'],
     'until it threw' => [$many, static fn (): iterable => yield throw new DomainException('no more')],
-    'not at all, for want of a secret' => [orosync_publish_many(...), static fn (): iterable => yield ['oro/ping', 1]],
+    'not at all, without a secret' => [orosync_publish_many(...), static fn (): iterable => yield ['oro/ping', 1]],
 ];
 foreach ($cases as $how => [$publishMany, $messages]) {
     $generator = $messages();
@@ -22,14 +22,14 @@ foreach ($cases as $how => [$publishMany, $messages]) {
         $outcome = $publishMany($generator);
     } catch (Throwable $error) {
         $outcome = $error::class;
-        unset($error); // Its trace holds the arguments.
+        unset($error); // Its trace refers to the arguments.
     }
     unset($generator);
-    echo "$how: $outcome, ", $held->get() === null ? 'let go' : 'still held', "\n";
+    echo "$how: $outcome, ", $held->get() === null ? 'released' : 'still held', "\n";
 }
 --EXPECT--
-to its end: 1, let go
-until the queue was full: 2, let go
-until a message was none: Orosync\Exception\EncodingException, let go
-until it threw: DomainException, let go
-not at all, for want of a secret: Orosync\Exception\ConfigurationException, let go
+to its end: 1, released
+until the queue was full: 2, released
+until a value was not a message: Orosync\Exception\EncodingException, released
+until it threw: DomainException, released
+not at all, without a secret: Orosync\Exception\ConfigurationException, released

@@ -20,7 +20,7 @@ $run = static function (array $variables, array $settings) use ($server): string
 };
 echo $run(['OROSYNC_AUTH__SECRET' => $secret], []);
 echo $run(['OROSYNC_AUTH__SECRET_FILE' => $server->secretFile], []);
-// The file first: what else is in the environment shows in phpinfo().
+// The file has precedence: phpinfo() shows a secret in the environment.
 echo $run(['OROSYNC_AUTH__SECRET' => str_repeat('x', 32), 'OROSYNC_AUTH__SECRET_FILE' => $server->secretFile], []);
 echo $run(['OROSYNC_AUTH__SECRET' => str_repeat('x', 32)], ['orosync.secret_file' => $server->secretFile]);
 --EXPECT--

@@ -24,7 +24,7 @@ $php = $server->php('
         exit;
     }
     pcntl_waitpid($child, $status);
-    echo "parent: ", count($descriptors()) - $others, " ", orosync_check(20) ? "and still connected" : "and cut off", "\n";
+    echo "parent: ", count($descriptors()) - $others, " ", orosync_check(20) ? "and still connected" : "and disconnected", "\n";
 ');
 echo 'exit ', $php->wait(), "\n", $php->output(), $php->errors();
 --EXPECT--

@@ -1,5 +1,5 @@
 --TEST--
-A publisher with another secret gets an error, in state and log too, without waiting
+With another secret, check and flush fail at once; the status has the reason
 --EXTENSIONS--
 orosync
 --SKIPIF--
@@ -13,7 +13,7 @@ $server = Server::running();
 $publisher = new Orosync\Publisher($server->endpoint, ['secret' => str_repeat('x', 32), 'shutdown_timeout' => 0]);
 $publisher->publish('oro/ping', 1);
 $begun = hrtime(true);
-// A year: it ends when the server says no.
+// One year: the refusal ends both at once.
 var_dump($publisher->check(31_536_000), $publisher->flush(31_536_000));
 $status = $publisher->status();
 echo $status['state'], ': ', $status['last_error'], "\n";

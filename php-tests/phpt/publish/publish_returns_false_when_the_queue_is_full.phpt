@@ -1,5 +1,5 @@
 --TEST--
-Without a server the queue fills; then publishing returns false at once, and is counted
+With a full queue publish() returns false at once, and the message is counted
 --EXTENSIONS--
 orosync
 --SKIPIF--

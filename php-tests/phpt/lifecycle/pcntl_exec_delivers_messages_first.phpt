@@ -23,10 +23,10 @@ $php = $server->php('
     echo "published\n";
     pcntl_exec("/bin/echo", ["another program"]);
 ', ['orosync.shutdown_timeout' => '60', 'log_errors' => '1']);
-wait_until('the message was accepted', fn (): bool => $php->output() !== '');
+wait_until('the accepted message', fn (): bool => $php->output() !== '');
 $server->start();
 echo $php->wait(), ' ', $php->output(), $php->errors();
-// It was acknowledged before: a watcher now gets nothing of it.
+// Acknowledged before, so a new watcher does not receive it.
 echo implode(' ', $server->watch('oro/ping')->all()), "\n";
 --EXPECT--
 0 no program, 1 queued

@@ -16,7 +16,7 @@ $publisher->publish('oro/ping', 0);
 var_dump($publisher->flush(LIMIT));
 
 $server->process->signal(SIGSTOP);
-// More than the kernel's buffers hold: whoever waited for the socket would wait for ever.
+// More than the kernel's buffers hold: a blocking write would never return.
 $filling = str_repeat('x', 20);
 $accepted = 0;
 $sums = true;

@@ -9,7 +9,7 @@ orosync
 require __DIR__ . '/../inc/orosync.inc';
 
 $server = Server::running();
-$publisher = $server->publisher(['connect_timeout' => 60]); // However slow the machine: nothing shall go wrong.
+$publisher = $server->publisher(['connect_timeout' => 60]); // Long, for a slow machine.
 foreach ([['role' => 'user', 'uid' => 7], ['role' => 'user', 'uid' => '0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a'], ['role' => 'customer', 'user' => 'anna'], ['session' => str_repeat('0f', 16)]] as $who) {
     var_dump($publisher->disconnect($who));
 }

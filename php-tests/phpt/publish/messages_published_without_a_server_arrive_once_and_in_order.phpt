@@ -19,7 +19,7 @@ var_dump($publisher->status()['accepted'], adds_up($publisher->status()));
 
 $server->start();
 $watcher = $server->watch('oro/ping');
-// Some of them were sent before anybody subscribed: what matters is that none comes twice or out of order.
+// Some were sent before the subscription. The others must arrive once and in order.
 var_dump($publisher->flush(LIMIT));
 for ($number = 3001; $number <= 3010; ++$number) {
     $publisher->publish('oro/ping', $number);

@@ -23,7 +23,7 @@ $try(['exclude' => 'x']);
 $try(['eligible' => [1]]);
 $try(['exclude' => array_fill(0, 1001, $id)]);
 $try(['exclude' => [$id], 'eligible' => []]);
-// An id that no session has: for nobody, or for all others.
+// An id without a session: nobody receives the message, or everybody does.
 $try(['eligible' => ['unknown']]);
 $try(['exclude' => ['unknown']]);
 foreach ([[1], [[]], [['oro/ping']], [['oro/ping', 1, 2]], [['oro/ping', 1, [], 4]], [['topic' => 'a', 'payload' => 1]], [['oro/ping', 1, ['x' => 1]]]] as $messages) {

@@ -1,5 +1,5 @@
 --TEST--
-A Fiber waits for the acknowledgement by asking flush(0): others go on; flush(1) holds all of them up; a payload may suspend
+A Fiber can poll with flush(0) without blocking others; flush() with a timeout blocks all Fibers; a payload may suspend
 --EXTENSIONS--
 orosync
 --SKIPIF--
@@ -9,7 +9,7 @@ orosync
 require __DIR__ . '/../inc/orosync.inc';
 
 
-/** A payload whose encoding waits for something, as one that reads from a database does in a coroutine. */
+/** A payload whose encoding suspends the Fiber, like one that reads from a database in a coroutine. */
 final class Suspending implements JsonSerializable
 {
     public function __construct(private readonly string $name)
@@ -24,8 +24,8 @@ final class Suspending implements JsonSerializable
     }
 }
 
-/** @param list<Fiber> $fibers has each of them go on once */
-function turn(array $fibers): void
+/** Resumes each Fiber once. @param list<Fiber> $fibers */
+function resume_all(array $fibers): void
 {
     foreach ($fibers as $fiber) {
         $fiber->isStarted() ? $fiber->isTerminated() || $fiber->resume() : $fiber->start();
@@ -47,31 +47,31 @@ $waiting = new Fiber(static function () use ($publisher): string {
 
     return 'acknowledged';
 });
-$turns = 0;
-$working = new Fiber(static function () use (&$turns): void {
+$iterations = 0;
+$working = new Fiber(static function () use (&$iterations): void {
     while (true) {
-        ++$turns;
+        ++$iterations;
         Fiber::suspend();
     }
 });
 $longest = 0;
-for ($turn = 0; $turn < 100; ++$turn) {
+for ($round = 0; $round < 100; ++$round) {
     $begun = hrtime(true);
-    turn([$waiting, $working]);
+    resume_all([$waiting, $working]);
     $longest = max($longest, hrtime(true) - $begun);
 }
-echo 'turns of the other: ', $turns, ', one takes less than half a second: ';
+echo 'iterations of the other Fiber: ', $iterations, ', each within half a second: ';
 var_dump($longest < 5e8 && !$waiting->isTerminated());
 
 $blocking = new Fiber(static fn (): bool => $publisher->flush(0.2));
 $begun = hrtime(true);
-turn([$blocking, $working]);
-echo 'flush(0.2) returns ', json_encode($blocking->getReturn()), ', and the other waits for it: ';
-var_dump(hrtime(true) - $begun >= 2e8, $turns);
+resume_all([$blocking, $working]);
+echo 'flush(0.2) returns ', json_encode($blocking->getReturn()), ', and blocks the other Fiber: ';
+var_dump(hrtime(true) - $begun >= 2e8, $iterations);
 
 $server->process->signal(SIGCONT);
 wait_until('the acknowledgement', static function () use ($waiting): bool {
-    turn([$waiting]);
+    resume_all([$waiting]);
 
     return $waiting->isTerminated();
 });
@@ -79,15 +79,15 @@ echo $waiting->getReturn(), "\n";
 
 $publish = static fn (string $name): Fiber => new Fiber(static fn (): bool => $publisher->publish('oro/ping', new Suspending($name)));
 [$third, $fourth] = [$publish('third'), $publish('fourth')];
-turn([$third, $fourth]);
+resume_all([$third, $fourth]);
 $publisher->publish('oro/ping', 'between');
-turn([$fourth, $third]);
+resume_all([$fourth, $third]);
 var_dump($third->getReturn(), $fourth->getReturn(), $publisher->flush(LIMIT));
 echo implode(' ', $watcher->all()), "\n";
 --EXPECT--
 bool(true)
-turns of the other: 100, one takes less than half a second: bool(true)
-flush(0.2) returns false, and the other waits for it: bool(true)
+iterations of the other Fiber: 100, each within half a second: bool(true)
+flush(0.2) returns false, and blocks the other Fiber: bool(true)
 int(101)
 acknowledged
 bool(true)

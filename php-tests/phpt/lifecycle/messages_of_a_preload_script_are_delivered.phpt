@@ -5,12 +5,12 @@ orosync
 --SKIPIF--
 <?php
 require __DIR__ . '/../inc/skip_without_server.inc';
-// From PHP 8.5 on it is a part of PHP.
+// Since PHP 8.5 it is a part of PHP.
 if (PHP_VERSION_ID < 80500 && !is_file(PHP_EXTENSION_DIR . '/opcache.so')) {
     die('skip there is no opcache.so');
 }
 if (exec('id -u') !== '0') {
-    die('skip only root preloads as another user');
+    die('skip preloading as another user needs root');
 }
 ?>
 --FILE--
@@ -19,7 +19,7 @@ require __DIR__ . '/../inc/orosync.inc';
 
 $server = Server::running();
 $watcher = $server->watch('oro/ping');
-// What the other user needs of root's directory.
+// The other user's access to root's directory.
 chmod($server->directory, 0755);
 chmod($server->secretFile, 0644);
 chmod("$server->directory/orosync.sock", 0666);

@@ -12,7 +12,7 @@ require __DIR__ . '/../inc/hostile.inc';
 $server = Server::running();
 $watcher = $server->watch('oro/ping');
 
-// The endpoint's own code frees the options.
+// The endpoint's __toString() frees the options.
 $secretFile = own($server->secretFile);
 $options = ['secret_file' => &$secretFile, 'queue_messages' => 10];
 $endpoint = new RunsAsString(function () use (&$endpoint, &$options): void {
@@ -22,15 +22,15 @@ $publisher = new Orosync\Publisher($endpoint, $options);
 echo json_encode($publisher->publish('oro/ping', 'with options')), "\n";
 $publisher->flush(LIMIT);
 
-// A constructor that is called again by what it was given.
+// A constructor that its own argument calls again.
 $endpoint = new RunsAsString(fn () => $publisher->__construct($server->endpoint, ['secret_file' => $secretFile]), $server->endpoint);
 $publisher->__construct($endpoint, ['secret_file' => $secretFile]);
 echo json_encode($publisher->publish('oro/ping', 'constructed again')), "\n";
 
-// An exception in it is the one that is seen.
+// An exception from __toString() reaches the caller.
 echo thrown(fn () => new Orosync\Publisher(new RunsAsString(fn () => throw new DomainException('mine')))), "\n";
 
-// No code runs for claims and names; references and what is no string are told apart.
+// For claims and names no code is called: references to strings are accepted, Stringable objects are not.
 $name = own('anna');
 $topics = [own('acme/{n}')];
 $patterns = [own('acme/{n}')];
@@ -45,7 +45,7 @@ echo thrown(fn () => $publisher->ticket(['sub' => new RunsAsString(fn () => 1)])
 echo json_encode($publisher->disconnect(['role' => 'user', 'user' => &$name])), "\n";
 echo thrown(fn () => $publisher->disconnect(['role' => 'user', 'user' => new RunsAsString(fn () => 1)])), "\n";
 
-// An option's list of ids that is a reference, and one that holds references.
+// A list of ids that is a reference and contains references.
 $ids = [&$name, &$topics[0], &$patterns[0]];
 $publisher->publish('oro/ping', 'excluding', ['exclude' => &$ids]);
 

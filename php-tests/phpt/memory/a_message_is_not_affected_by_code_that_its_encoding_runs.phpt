@@ -20,7 +20,7 @@ $message = [new RunsAsString(function () use (&$message): void {
 }), $other(), []];
 $publisher->publishMany([&$message]);
 
-// So are its parts.
+// Its parts are references.
 $topic = own('oro/ping');
 $payload = [new RunsAsJson(function () use (&$topic, &$payload, &$options): void {
     $topic = $payload = $options = null;
@@ -35,13 +35,13 @@ $payload = $other();
 $options = ['exclude' => [own(str_repeat('a', 32))]];
 $publisher->publishMany([[&$topic, &$payload, &$options]]);
 
-// The list is one too, and only the object itself has a hold on it.
+// The list is a reference too, held only by the object itself.
 $list = [[new RunsAsString(function () use (&$list): void {
     $list = null;
 }), $other()], ['oro/ping', own('second')]];
 echo $publisher->publishMany($list), "\n";
 
-// One message: its arguments are PHP's own to hold, but what they refer to is not.
+// A single message: PHP holds its arguments, but not the values that they refer to.
 $topic = own('oro/ping');
 $ids = [own(str_repeat('b', 32))];
 $options = ['exclude' => &$ids];
@@ -56,7 +56,7 @@ $topic = new RunsAsString(function () use (&$topic, &$inner): void {
 $inner = [own('inner')];
 $publisher->publish($topic, [&$inner, $other()]);
 
-// What has no other hold ends with its message.
+// A value that only the message holds is destroyed after it.
 $ending = new class () {
     public function __destruct()
     {

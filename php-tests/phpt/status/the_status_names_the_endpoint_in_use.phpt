@@ -1,5 +1,5 @@
 --TEST--
-With several endpoints the status names the one in use, and the last error the one that it is about
+With several endpoints the status names the one in use, and the last error begins with its endpoint
 --EXTENSIONS--
 orosync
 --SKIPIF--
@@ -20,7 +20,7 @@ $publisher->publish('oro/ping', 1);
 var_dump($publisher->flush(LIMIT));
 echo implode($watcher->payloads(1)), "\n";
 $server->kill();
-$error = wait_until('both have failed', static function () use ($publisher): string|false {
+$error = wait_until('the failure of both endpoints', static function () use ($publisher): string|false {
     $status = $publisher->status();
 
     return $status['state'] === 'backing-off' ? $status['last_error'] : false;

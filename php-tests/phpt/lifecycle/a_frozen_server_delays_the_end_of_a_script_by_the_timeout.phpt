@@ -16,15 +16,15 @@ $ends = [
     'a fatal error' => 'planned();',
     'out of time' => 'set_time_limit(1); while (true) { }',
     'out of memory' => 'ini_set("memory_limit", "8M"); str_repeat("x", 1 << 24);',
-    // May wait for as long as the setting allows, and longer than all the others together.
-    'patience' => '',
+    // A timeout longer than all the others together.
+    'long timeout' => '',
 ];
 $scripts = [];
 foreach ($ends as $name => $end) {
     $connected = $server->file('connected');
     $log = $server->file('log');
     $settings = [
-        'orosync.shutdown_timeout' => $name === 'patience' ? '60' : '0.3',
+        'orosync.shutdown_timeout' => $name === 'long timeout' ? '60' : '0.3',
         'display_errors' => '0', 'log_errors' => '1', 'error_log' => $log,
     ];
     $php = $server->php("
@@ -34,14 +34,14 @@ foreach ($ends as $name => $end) {
         for (\$i = 1; \$i <= 3; ++\$i) { orosync_publish('oro/ping', \$i); }
         $end
     ", $settings, environment: str_starts_with($name, 'out of') ? WITH_MEMORY_MANAGER : []);
-    wait_until('it is connected', static fn (): bool => file_exists($connected));
+    wait_until('the connection', static fn (): bool => file_exists($connected));
     $scripts[$name] = [$php, $connected, $log];
 }
 $server->process->signal(SIGSTOP);
 foreach ($scripts as [, $connected]) {
     unlink($connected);
 }
-[$patient, , $log_of_patient] = array_pop($scripts);
+[$waiting, , $log_of_waiting] = array_pop($scripts);
 foreach ($scripts as $name => [$php, , $log]) {
     echo "$name: exit code ", $php->wait(), "\n";
     foreach (file($log) as $line) {
@@ -50,10 +50,10 @@ foreach ($scripts as $name => [$php, , $log]) {
         }
     }
 }
-var_dump($patient->isRunning());
+var_dump($waiting->isRunning());
 $server->process->signal(SIGCONT);
-echo 'patience: exit code ', $patient->wait(), "\n";
-var_dump(file_exists($log_of_patient) && str_contains(file_get_contents($log_of_patient), 'undelivered'));
+echo 'long timeout: exit code ', $waiting->wait(), "\n";
+var_dump(file_exists($log_of_waiting) && str_contains(file_get_contents($log_of_waiting), 'undelivered'));
 --EXPECT--
 the end: exit code 0
   orosync: 3 messages were left undelivered to ENDPOINT at the end of the process: no acknowledgement within orosync.shutdown_timeout
@@ -68,5 +68,5 @@ out of time: exit code 255
 out of memory: exit code 255
   orosync: 3 messages were left undelivered to ENDPOINT at the end of the process: no acknowledgement within orosync.shutdown_timeout
 bool(true)
-patience: exit code 0
+long timeout: exit code 0
 bool(false)

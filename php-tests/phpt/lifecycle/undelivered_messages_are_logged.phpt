@@ -1,5 +1,5 @@
 --TEST--
-A script that ends without a server logs once why it could not connect, and once how many messages were left
+Without a server, a script logs once why it could not connect, and at its end how many messages were not delivered
 --EXTENSIONS--
 orosync
 --SKIPIF--

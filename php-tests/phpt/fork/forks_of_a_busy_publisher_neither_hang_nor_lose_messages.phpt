@@ -21,7 +21,7 @@ $php = $server->php('
             exit(orosync_flush(20) ? 0 : 1);
         }
         pcntl_waitpid($child, $status);
-        if (pcntl_wexitstatus($status) !== 0) { echo "child $fork lost something\n"; }
+        if (pcntl_wexitstatus($status) !== 0) { echo "child $fork lost messages\n"; }
     }
     echo "$sent\n";
 ', ['orosync.shutdown_timeout' => '20']);

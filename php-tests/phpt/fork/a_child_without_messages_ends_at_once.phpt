@@ -1,5 +1,5 @@
 --TEST--
-A child that never published does not wait for its parent's messages, and loses none of them
+A child without messages of its own does not wait for its parent's messages, which are not lost
 --EXTENSIONS--
 orosync
 --SKIPIF--
@@ -21,7 +21,7 @@ $php = $server->php('
     while (!orosync_flush(0.1)) { }
     echo orosync_status()["acknowledged"], " acknowledged\n";
 ', ['orosync.shutdown_timeout' => '60', 'log_errors' => '0']);
-// A child that waited for its parent's messages would wait for a minute: there is no server yet.
+// A child that waited for its parent's messages would wait a minute, because there is no server yet.
 wait_until('the end of the child', static fn (): bool => str_contains($php->output(), 'child ended'));
 $server->start();
 echo 'exit ', $php->wait(), "\n", $php->output(), $php->errors();

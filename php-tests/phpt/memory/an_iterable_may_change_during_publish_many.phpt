@@ -13,7 +13,7 @@ $server = Server::running();
 $watcher = $server->watch('oro/ping');
 $publisher = $server->publisher();
 
-// A generator that is moved on by its own message.
+// A generator that its own message advances.
 $generator = (static function () use (&$generator): Generator {
     yield [new RunsAsString(static fn () => $generator->next()), [own('first')]];
     yield ['oro/ping', 'skipped'];
@@ -21,13 +21,13 @@ $generator = (static function () use (&$generator): Generator {
 })();
 echo $publisher->publishMany($generator), "\n";
 
-// An object whose storage is emptied by its message.
+// An object whose message clears its storage.
 $storage = new ArrayObject();
 $storage[] = [new RunsAsString(static fn () => $storage->exchangeArray([])), [own('of the storage')]];
 $storage[] = ['oro/ping', 'gone'];
 echo $publisher->publishMany($storage), "\n";
 
-// A key is not asked for, as in a foreach without one; this one's would take the value away.
+// key() is not called, as in a foreach without a key. This one would remove the value.
 $keyed = new class ([['oro/ping', [own('without a key')]]]) extends ArrayIterator {
     public function key(): string|int|null
     {
@@ -38,7 +38,7 @@ $keyed = new class ([['oro/ping', [own('without a key')]]]) extends ArrayIterato
 };
 echo $publisher->publishMany($keyed), "\n";
 
-// An iterator that hands out references to what it then forgets.
+// An iterator that yields a reference to a value and then drops the value.
 $aggregate = new class () implements IteratorAggregate {
     private ?array $message;
 
@@ -55,7 +55,7 @@ $aggregate = new class () implements IteratorAggregate {
 };
 echo $publisher->publishMany($aggregate), "\n";
 
-// An object that has nothing to stand at where it says it has.
+// An iterator that is valid() without a current element.
 $empty = new class ([1]) extends ArrayIterator {
     public function valid(): bool
     {

@@ -21,14 +21,14 @@ $publish();
 var_dump($publisher->flush(LIMIT));
 $server->process->signal(SIGSTOP);
 $publish();
-wait_until('the server is given up', static fn (): bool => $publisher->status()['state'] !== 'connected');
-// Both are due at the same moment, five seconds after the last word of the server.
+wait_until('the end of the link', static fn (): bool => $publisher->status()['state'] !== 'connected');
+// Both deadlines are five seconds after the last message of the server.
 $reason = $publisher->status()['last_error'];
 var_dump(in_array($reason, [
     'no acknowledgement for 5s: the server is frozen, overloaded or no longer reachable',
     'no answer to a ping for 2s: the server is frozen or no longer reachable',
 ], true) ?: $reason);
-// The kernel still holds what was sent over the old connection: the server reads it and the new one at the same time.
+// The kernel still holds data of the old connection: the server reads both connections at the same time.
 $publish();
 $server->process->signal(SIGCONT);
 $publish();

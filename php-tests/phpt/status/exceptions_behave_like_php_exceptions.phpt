@@ -22,6 +22,6 @@ $mine = new Mine('mine', 3, $error);
 echo $mine->getMessage(), ' ', $mine->getCode(), ' ', $mine->getPrevious()::class, "\n";
 echo get_class(new Orosync\Exception\ConfigurationException('x')), "\n";
 --EXPECT--
-exceptions_are_plain_php_exceptions.php:4 caller
+exceptions_behave_like_php_exceptions.php:4 caller
 mine 3 Orosync\Exception\EncodingException
 Orosync\Exception\ConfigurationException
