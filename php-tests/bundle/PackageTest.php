@@ -28,7 +28,7 @@ final class PackageTest extends TestCase
         );
     }
 
-    public function testOfMbstringNothingIsUsedThatTheExtensionAloneHas(): void
+    public function testOnlyPolyfilledFunctionsOfMbstringAreUsed(): void
     {
         $used = [];
         foreach ((new Finder())->in(self::REPOSITORY . '/bundle')->files()->name('*.php') as $file) {
@@ -39,7 +39,7 @@ final class PackageTest extends TestCase
         self::assertSame(['mb_scrub'], array_values(array_unique($used)), 'is it in symfony/polyfill-mbstring?');
     }
 
-    public function testAPathRepositoryThatIsCopiedIsThePackageAlone(): void
+    public function testAMirroredPathRepositoryContainsOnlyThePackage(): void
     {
         $clone = self::cloneWithBuilds();
         $package = self::install(['type' => 'path', 'url' => $clone], ['COMPOSER_MIRROR_PATH_REPOS' => '1']);
@@ -48,7 +48,7 @@ final class PackageTest extends TestCase
         self::assertIsThePackage($package);
     }
 
-    public function testAPathRepositoryThatIsLinkedIsTheClone(): void
+    public function testASymlinkedPathRepositoryIsTheClone(): void
     {
         $clone = self::cloneWithBuilds();
         $package = self::install(['type' => 'path', 'url' => $clone], []);
@@ -58,7 +58,7 @@ final class PackageTest extends TestCase
         self::assertHasTheClient($package);
     }
 
-    public function testAVcsRepositoryIsACommitOfTheClone(): void
+    public function testAVcsRepositoryInstallsACommit(): void
     {
         $package = self::install(['type' => 'vcs', 'url' => self::cloneWithBuilds()], []);
 
@@ -68,7 +68,7 @@ final class PackageTest extends TestCase
 
     /** @dataProvider archives */
     #[DataProvider('archives')]
-    public function testAnArchiveIsThePackageAlone(string ...$command): void
+    public function testAnArchiveContainsOnlyThePackage(string ...$command): void
     {
         $clone = self::cloneWithBuilds();
         $directory = self::directory('archive');

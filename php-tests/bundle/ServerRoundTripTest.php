@@ -56,7 +56,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         parent::tearDown();
     }
 
-    public function testChangesAndMaintenanceReachTheBrowser(): void
+    public function testABrowserReceivesChangesAndMaintenance(): void
     {
         $this->boot($this->orosync(), [], self::WITH);
         $publisher = $this->kernel()->getContainer()->get(PublisherInterface::class);
@@ -76,7 +76,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         self::assertSame('{"isOn":true,"userId":7}', $this->arrived('oro/maintenance'));
     }
 
-    public function testTheMaintenanceCommandWaitsForTheServer(): void
+    public function testTheMaintenanceCommandWaitsForTheAcknowledgement(): void
     {
         $this->boot($this->orosync(), [], self::WITH);
         $this->startServer();
@@ -127,7 +127,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         );
     }
 
-    public function testTheServerEndsWithTheCommandAndWithSuccess(): void
+    public function testTheServerEndsWithTheCommandAndExitCode0(): void
     {
         $this->startServer();
         $this->server->signal(\SIGTERM);
@@ -135,7 +135,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         self::assertSame(0, $this->server->wait(), $this->server->getErrorOutput());
     }
 
-    public function testWhatWasSavedWhileTheServerWasDownArrivesWhenItIsBack(): void
+    public function testChangesSavedDuringAnOutageArriveAfterIt(): void
     {
         $this->boot($this->orosync(), [], self::WITH);
         $publisher = $this->kernel()->getContainer()->get(PublisherInterface::class);

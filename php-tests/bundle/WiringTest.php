@@ -13,7 +13,7 @@ final class WiringTest extends ApplicationTestCase
 {
     /** @dataProvider applications */
     #[DataProvider('applications')]
-    public function testEveryServiceCanBeBuiltAndFits(array $with): void
+    public function testEveryServiceCanBeBuilt(array $with): void
     {
         $container = $this->boot([], [], $with);
         $services = array_filter($container->getServiceIds(), static fn (string $id): bool => str_starts_with(strtolower($id), 'orosync'));
@@ -43,7 +43,7 @@ final class WiringTest extends ApplicationTestCase
         self::assertInstanceOf(RecordingPublisher::class, $this->boot()->get(PublisherInterface::class));
     }
 
-    public function testTheServerCommandAnswersToTheNamesOfThoseBefore(): void
+    public function testTheServerCommandHasTheNamesOfTheFormerServersCommands(): void
     {
         $this->boot([], [], []);
         $application = new Application($this->kernel());
@@ -53,7 +53,7 @@ final class WiringTest extends ApplicationTestCase
         }
     }
 
-    public function testTheBundleNeverDeclaresWhatBelongsToTheExtension(): void
+    public function testTheBundleDeclaresNoClassOfTheExtension(): void
     {
         $files = new \RegexIterator(new \RecursiveIteratorIterator(new \RecursiveDirectoryIterator(\dirname(__DIR__, 2) . '/bundle')), '/\.php$/');
         $naming = [];

@@ -1,4 +1,4 @@
-/** The pipeline: a deal that one person moves is moved on the boards of all others. */
+/** The pipeline board: a move by one user appears on the boards of all others. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 
@@ -30,13 +30,13 @@ describe('the board', () => {
     await demo?.stop();
   });
 
-  /** What the server remembers ends with it. */
+  /** Restarts the server, whose history is in memory. */
   async function serverForgets() {
     const killed = await demo.pid('server');
     const noticed = await ben.watchesFor('Reconnecting');
     process.kill(killed, 'SIGKILL');
     await noticed();
-    await ben.listens();
+    await ben.isSubscribed();
   }
 
   it('shows at once a deal that another user drags to another stage', async () => {
@@ -49,7 +49,7 @@ describe('the board', () => {
       await anna.page.locator('.column > header').allInnerTexts(),
       await ben.page.locator('.column > header').allInnerTexts(),
     );
-    // It moves in place: there is nothing to load anew.
+    // The card moves in place; the page is not reloaded.
     assert.equal(await anna.flashes('outdated').count(), 0);
   });
 
@@ -93,7 +93,7 @@ describe('the board', () => {
     await column(anna, 'qualified').getByText('Moth nets for the machine room').waitFor();
   });
 
-  it('shows what somebody else saves in the form of a deal', async () => {
+  it('shows changes that another user saves in the form of a deal', async () => {
     await ben.saveRecord('/deals/4', { Name: 'Two thousand toothed wheels', 'Value in €': '123000' });
 
     await column(anna, 'lead').getByText('Two thousand toothed wheels').waitFor();
@@ -101,7 +101,7 @@ describe('the board', () => {
     assert.match(await column(anna, 'lead').locator('.deal').first().innerText(), /Two thousand/, 'the dearest comes first');
   });
 
-  it('receives after an outage the moves that it missed', async () => {
+  it('receives missed moves after an outage', async () => {
     await anna.disconnects();
     await ben.moves('Renewal of two licences', 'Won');
 
@@ -147,7 +147,7 @@ describe('the board', () => {
     await anna.page.unroute('/board');
   });
 
-  it('receives moves between its request and its connection', async () => {
+  it('receives moves that were made between its request and its connection', async () => {
     const ticket = new Gate();
     await anna.page.route('/sync/ticket', async (route) => {
       await ticket.pass();

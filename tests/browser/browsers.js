@@ -1,15 +1,15 @@
 /**
- * The browsers that people sit in front of: Chromium, and for the stories that run in all of them Firefox ESR and WebKitGTK.
+ * The browsers under test: Chromium, and for the stories that run in all browsers also Firefox ESR and WebKitGTK.
  *
- * Playwright drives Chromium by its own protocol and Firefox by WebDriver BiDi, as Debian ships it. (The version of Playwright
- * follows from that: a newer one calls what Firefox ESR does not know.) WebKitGTK speaks WebDriver alone: webkit.js.
+ * Playwright drives Chromium with its own protocol and Debian's Firefox with WebDriver BiDi. Playwright's version is limited by
+ * Firefox ESR, which does not know the commands of newer versions. WebKitGTK supports only WebDriver: `webkit.js`.
  */
 import { chromium, firefox } from 'playwright-core';
 
 import { WebKit } from './webkit.js';
 
 /**
- * What the stories use of a page: all of Playwright's that WebKit has as well.
+ * The part of Playwright's page that the stories use; `webkit.js` implements it too.
  *
  * @typedef {object} Page
  * @property {(path: string) => Promise<unknown>} goto

@@ -1,7 +1,7 @@
 /**
- * Caches between a browser and the demo: one proxy that keeps pages, or has the browser keep them. All else passes as it is.
+ * A proxy between a browser and the demo that caches pages, or makes the browser cache them. Everything else passes unchanged.
  *
- * Owns a port; it is free again after `close()`. WebSockets go to the demo itself, as its pages say.
+ * Owns a port until `close()`. WebSockets go directly to the demo, whose address is in its pages.
  */
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
@@ -10,7 +10,7 @@ export class Cache {
   #demo;
   #where;
   #server = createServer((visit, answer) => this.#pass(visit, answer));
-  /** What was answered first, by path. @type {Map<string, string>} */
+  /** The first response for each path. @type {Map<string, string>} */
   #kept = new Map();
 
   /** @param {string} url of the demo @param {'proxy' | 'browser'} where pages are kept */

@@ -1,7 +1,7 @@
 /**
- * The demo, really run: `demo/bin/demo` in a directory of its own, on free ports.
+ * The demo as a process: `demo/bin/demo` in its own directory, on free ports.
  *
- * Owns the directory and the process; both are gone after `stop()`. Bound: 60 seconds to start, 20 to stop.
+ * Owns the directory and the process until `stop()`. Bound: 60 seconds to start, 20 to stop.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,13 +25,13 @@ export class Demo {
     this.url = url;
   }
 
-  /** Runs once it has said that it answers. @param {...string} args of `demo/bin/demo` @returns {Promise<Demo>} */
+  /** Starts the demo and waits until it is ready. @param {...string} args of `demo/bin/demo` @returns {Promise<Demo>} */
   static async start(...args) {
     return Demo.startIn(await newDirectory(), ...args);
   }
 
   /**
-   * The same with variables in its environment, which reach it and `orosync-server`.
+   * The same with environment variables for the demo and `orosync-server`.
    *
    * @param {Record<string, string>} environment @returns {Promise<Demo>}
    */
@@ -39,14 +39,14 @@ export class Demo {
     return Demo.#run(await newDirectory(), 'demo/bin/demo', [], environment);
   }
 
-  /** The same in a directory that has something in it already. @param {string} directory @param {...string} args @returns {Promise<Demo>} */
+  /** The same in an existing directory. @param {string} directory @param {...string} args @returns {Promise<Demo>} */
   static startIn(directory, ...args) {
     return Demo.#run(directory, 'demo/bin/demo', args);
   }
 
   /**
-   * The same in a terminal, which ends with the process that `end` kills. The leader of its session outlives the loss and
-   * waits, as make does.
+   * The same in a terminal, which closes when `end` kills its process. The session leader survives that and waits, as make
+   * does.
    *
    * @returns {Promise<Demo>}
    */
@@ -95,7 +95,7 @@ export class Demo {
     return stdout;
   }
 
-  /** Publishes from outside, and waits until the server has acknowledged all of it. @param {string} topic @param {unknown[]} payloads */
+  /** Publishes with the server's command, and waits for the acknowledgements. @param {string} topic @param {unknown[]} payloads */
   async publish(topic, payloads) {
     const run = promisify(execFile)(join(REPOSITORY, 'demo/bin/console'), ['orosync:publish', topic, '-'], {
       env: { ...process.env, DEMO_DIR: this.directory },
@@ -104,12 +104,12 @@ export class Demo {
     await run;
   }
 
-  /** @param {'server' | `server-${number}` | 'redis' | 'fpm' | 'worker' | 'nginx'} name with several nodes each is `server-` and its number */
+  /** @param {'server' | `server-${number}` | 'redis' | 'fpm' | 'worker' | 'nginx'} name with several nodes: `server-` and a number */
   async pid(name) {
     return Number(await readFile(join(this.directory, `${name}.pid`), 'utf8'));
   }
 
-  /** Servers, PHP-FPM, worker, NGINX and Redis lead a session each, with all that they start. @returns {Promise<Set<number>>} */
+  /** Session ids of servers, PHP-FPM, worker, NGINX and Redis; each is a session leader. @returns {Promise<Set<number>>} */
   async sessions() {
     const files = (await readdir(this.directory)).filter((name) => name.endsWith('.pid'));
     return new Set((await Promise.all(files.map((name) => readFile(join(this.directory, name), 'utf8')))).map(Number));
@@ -133,11 +133,11 @@ export class Demo {
 
 export const newDirectory = () => mkdtemp(join(tmpdir(), 'orosync-demo-'));
 
-/** Who lives in these sessions (field 6 of proc_pid_stat(5)). @param {Set<number>} sessions */
+/** Processes in these sessions (field 6 of proc_pid_stat(5)). @param {Set<number>} sessions */
 export async function processesOf(sessions) {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const living = await Promise.all(pids.map(async (pid) => {
-    // A process may end between the two readings.
+    // The process ended after it was listed.
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
     const [state, , , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return sessions.has(Number(session)) && state !== 'Z' ? [Number(pid)] : [];
@@ -145,11 +145,11 @@ export async function processesOf(sessions) {
   return living.flat();
 }
 
-/** Whose environment names this directory of a demo: all that were started by it and write nothing over that. @param {string} directory */
+/** Processes whose environment contains this directory: those that the demo started. @param {string} directory */
 export async function processesIn(directory) {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const living = await Promise.all(pids.map(async (pid) => {
-    // One that ends has none any more, nor has one of somebody else for us.
+    // Not readable for an ending process or another user's process.
     const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
     return environment.split('\0').includes(`DEMO_DIR=${directory}`) ? [Number(pid)] : [];
   }));

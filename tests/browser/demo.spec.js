@@ -1,4 +1,4 @@
-/** The demo as a program: what it leaves behind. */
+/** The demo as a program: start, restarts and end of its processes. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -85,7 +85,7 @@ async function workingSessions(demo) {
   return sessions;
 }
 
-/** Where nobody waits for them, they end a moment later. @param {Set<number>} sessions @param {string} url */
+/** Orphaned processes end a moment later, so this polls. @param {Set<number>} sessions @param {string} url */
 async function nothingIsLeft(sessions, url) {
   await until(async () => (await processesOf(sessions)).length === 0);
   await assert.rejects(once(connect(Number(new URL(url).port), '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' });

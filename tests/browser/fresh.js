@@ -1,8 +1,8 @@
 /**
- * A new Symfony application, as the documents lead to it: the skeleton of the bundle's own tests with what a story adds, PHP's
- * built-in web server, and `orosync-server` by `bin/console orosync:server`. Who looks at a page says so in the header `X-User`.
+ * A new Symfony application, built as in the documentation: the skeleton of the bundle's tests with a test's own files, PHP's
+ * built-in web server, and `bin/console orosync:server`. The header `X-User` contains the user of a request.
  *
- * Owns the directory and both processes; all are gone after `stop()`. Bound: 60 seconds to start.
+ * Owns the directory and both processes until `stop()`. Bound: 60 seconds to start.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ const SERVER = process.env.OROSYNC_SERVER_BIN ?? join(REPOSITORY, 'target/releas
 const EXTENSION = process.env.OROSYNC_EXTENSION ?? join(REPOSITORY, 'target/release/liborosync.so');
 const START_LIMIT_MS = 60_000;
 
-/** What the web server says when it listens, and what the other one says. */
+/** Output of the two servers when they are ready. */
 const READY = /Development Server .* started|is ready/;
 
 const BUNDLES = `<?php
@@ -52,7 +52,12 @@ export class FreshApplication {
     this.url = url;
   }
 
-  /** Runs once it answers. @param {Record<string, string>} files of the application, by their paths @returns {Promise<FreshApplication>} */
+  /**
+   * Starts the application and waits until it is ready.
+   *
+   * @param {Record<string, string>} files of the application, by their paths
+   * @returns {Promise<FreshApplication>}
+   */
   static async start(files) {
     const directory = await mkdtemp(join(tmpdir(), 'orosync-fresh-'));
     const [port, webPort] = await freePorts(2);
@@ -121,7 +126,7 @@ orosync: {backend: '//*:${port}', frontend: '//*:${port}/ws', server: {bind: '//
         OROSYNC_TEST_BOOTSTRAP: join(TESTS, 'bootstrap.php'),
         BUNDLE_TEST_DIRECTORY: this.#directory,
         OROSYNC_ADMIN_BIND: '127.0.0.1:0',
-        // A page asks for its modules while it holds a connection.
+        // A page requests its modules while it holds a connection.
         PHP_CLI_SERVER_WORKERS: '4',
       },
     };
@@ -137,11 +142,11 @@ orosync: {backend: '//*:${port}', frontend: '//*:${port}/ws', server: {bind: '//
   }
 }
 
-/** With the workers of PHP's web server, which outlive it. @param {import('node:child_process').ChildProcess} child */
+/** Stops a process group: the workers of PHP's web server outlive it. @param {import('node:child_process').ChildProcess} child */
 const killGroup = (child) => process.kill(-Number(child.pid), 'SIGTERM');
 
 /**
- * An example of a document: the one block with these words in it.
+ * The only code block of a document that contains these words.
  *
  * @param {string} document @param {string} words
  * @returns {Promise<string>}
@@ -155,7 +160,7 @@ export async function exampleOf(document, words) {
   return blocks[0];
 }
 
-/** Free at this moment; held until the last is chosen. @param {number} count */
+/** Free ports. They are held until the last one is chosen. @param {number} count */
 async function freePorts(count) {
   const servers = await Promise.all(Array.from({ length: count }, async () => {
     const server = createServer().listen(0, '127.0.0.1');

@@ -1,14 +1,14 @@
-/** A gate that something comes to, waits at, and passes when a test opens it. */
+/** A gate that blocks whoever calls it until a test opens it. */
 export class Gate {
   #reached = pending();
   #opened = pending();
 
-  /** Settled when something waits here. */
+  /** Resolves when a caller waits at the gate. */
   get reached() {
     return this.#reached.promise;
   }
 
-  /** Says that it waits here, and does so. */
+  /** Waits until the gate is open. */
   async pass() {
     this.#reached.settle();
     await this.#opened.promise;

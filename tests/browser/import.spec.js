@@ -25,10 +25,10 @@ describe('an import', () => {
     await demo?.stop();
   });
 
-  it('moves its bar to 100 %, and makes an open list outdated once', async () => {
+  it('moves its progress bar to 100 %, and makes an open list outdated once', async () => {
     await ben.open('/contacts');
     const announced = announcementsUntil(ben, 'Demo_Entity_Contact_1');
-    await ben.listens();
+    await ben.isSubscribed();
 
     await anna.open('/import');
     await anna.page.getByRole('button', { name: 'Import 1,000 rows' }).click();
@@ -41,7 +41,7 @@ describe('an import', () => {
     assert.equal(await anna.page.locator('#percent').innerText(), '100 %');
 
     assert.equal(await ben.isTold('outdated'), 'Somebody changed what you see here.');
-    // What is announced comes in order: nothing of the import is behind this.
+    // Events are ordered: no event of the import follows this one.
     await anna.save(1, { Notes: 'After the import.' });
     assert.deepEqual(await announced, [
       ['Demo_Entity_Company_type_collection', 'Demo_Entity_Contact_type_collection'],
@@ -57,7 +57,7 @@ describe('an import', () => {
     await ben.page.getByText('5 found').waitFor();
   });
 
-  it('that is over says so in a page that is opened later', async () => {
+  it('shows its end in a page that is opened later', async () => {
     await anna.open('/import/1');
     assert.equal(await anna.page.locator('#percent').innerText(), '100 %');
     await anna.page.getByText('All rows were imported.').waitFor();
@@ -66,7 +66,7 @@ describe('an import', () => {
   });
 });
 
-/** What the bar shows, until it is full. @param {import('./people.js').Person} person @returns {Promise<number[]>} */
+/** Collects the values of the progress bar until it is full. @param {import('./people.js').Person} person @returns {Promise<number[]>} */
 async function stepsOfTheBar(person) {
   await person.page.locator('#bar').waitFor();
   return person.page.evaluate(() => new Promise((resolve) => {
@@ -86,7 +86,7 @@ async function stepsOfTheBar(person) {
 }
 
 /**
- * The tags of each message about changed content, up to the one with this tag.
+ * The tags of each message on `oro/data/update`, up to the message with this tag.
  *
  * @param {import('./people.js').Person} person @param {string} last @returns {Promise<string[][]>}
  */

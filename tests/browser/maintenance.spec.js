@@ -1,4 +1,4 @@
-/** Maintenance: from the console it reaches everybody, from the page everybody else; and what people without a login get. */
+/** Maintenance switched on in the console and in a page, and pages without a login. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 
@@ -58,10 +58,10 @@ describe('maintenance', () => {
     await ben.open('/contacts');
 
     await anna.page.getByRole('button', { name: 'Switch maintenance on' }).click();
-    await anna.listens();
+    await anna.isSubscribed();
     assert.match(await ben.isTold(MAINTENANCE), /has gone into maintenance/);
 
-    // Anna's tab has had that message when it gets the next one.
+    // Anna's tab has processed that message when it receives the next one.
     await ben.save(1, { Notes: 'Saved all the same.' });
     await otherTab.isTold('outdated');
     assert.equal(await otherTab.flashes(MAINTENANCE).count(), 0);

@@ -1,4 +1,4 @@
-/** What was published before a page listened, or while it was away: the page learns that, or hears that nobody can know. */
+/** Events published before a page was subscribed or while it was offline: it receives them, or reports missing ones. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,16 +8,16 @@ import { Demo } from './demo.js';
 import { Path } from './path.js';
 import { People } from './people.js';
 
-/** What the server keeps of each topic whose rule does not say otherwise. */
+/** Events per topic in the server's history by default. */
 const HISTORY = 5;
-/** What it keeps of changed content. */
+/** Events in the history of `oro/data/update`. */
 const HISTORY_OF_CONTENT = 20_000;
 
-/** How long the way to an open connection is made. */
+/** Delay that the path adds to a request or an answer. */
 const HELD_MS = 1_500;
-/** How long before a page was asked for a save is over that it must not hear of: all that is held up may count as age. */
+/** Interval between a save that the page must not report and the page's request: any delay may count as age of the page. */
 const LONG_BEFORE_MS = 3_000;
-/** As silence.spec.js has it. */
+/** As in `silence.spec.js`. */
 const LONGEST_MS = 40_000;
 
 const CHANGED = 'Ben changed what you see here.';
@@ -49,29 +49,29 @@ describe('a page', () => {
     await demo?.stop();
   });
 
-  /** Ben saves a contact; nothing of that is under way any more for a while before this ends. @param {number} id */
+  /** Ben saves a contact. Returns after a pause, so that its event has arrived everywhere. @param {number} id */
   async function benSavesLongBefore(id) {
     await ben.save(id, { Notes: `Long before, ${performance.now()}.` });
     await sleep(LONG_BEFORE_MS);
   }
 
-  /** The page listens, says nothing of what was, and of the next save once. @param {Person} anna @param {number} id */
+  /** The page is subscribed, reports no earlier save, and reports the next one once. @param {Person} anna @param {number} id */
   async function isCurrent(anna, id) {
-    await anna.listens();
+    await anna.isSubscribed();
     assert.equal(await anna.flashes('outdated').count(), 0);
     await ben.save(id, { Notes: `From now on, ${performance.now()}.` });
     assert.equal(await anna.isTold('outdated'), CHANGED);
     assert.equal(await anna.flashes('outdated').count(), 1);
   }
 
-  describe('that takes long from its request to its connection', () => {
+  describe('that needs long from its request to its connection', () => {
     /** @type {Person} */
     let anna;
 
     beforeEach(async () => {
       anna = await afar.signedIn('anna');
-      // Or what is held up would be that of the page she is at.
-      await anna.listens();
+      // Otherwise a request of the current page would be delayed.
+      await anna.isSubscribed();
     });
     afterEach(() => anna?.leave());
 
@@ -81,7 +81,7 @@ describe('a page', () => {
       ['the answer with its ticket', 'POST /sync/ticket ', 'answer'],
       ['the handshake of its socket', 'GET /ws', 'request'],
     ])) {
-      it(`is outdated by what was saved meanwhile (${what} comes late)`, async () => {
+      it(`is outdated by saves in the meantime (${what} is delayed)`, async () => {
         const gate = path.hold(begin, part);
         const opened = anna.page.goto('/contacts/1');
         await gate.reached;
@@ -92,11 +92,11 @@ describe('a page', () => {
 
         await opened;
         assert.equal(await anna.isTold('outdated'), CHANGED);
-        await anna.listens();
+        await anna.isSubscribed();
         assert.equal(await anna.flashes('outdated').count(), 1);
       });
 
-      it(`is current in spite of what was saved before its request (${what} comes late)`, async () => {
+      it(`is not outdated by saves before its request (${what} is delayed)`, async () => {
         await benSavesLongBefore(1);
 
         const gate = path.hold(begin, part);
@@ -129,7 +129,7 @@ describe('a page', () => {
   });
 
   for (const where of /** @type {const} */ (['proxy', 'browser'])) {
-    describe(`that the cache of the ${where} has kept`, () => {
+    describe(`from the cache of the ${where}`, () => {
       /** @type {Cache} */
       let cache;
       /** @type {People} */
@@ -147,7 +147,7 @@ describe('a page', () => {
         cache?.close();
       });
 
-      /** Has been at a contact, is elsewhere, and comes back by a link. @param {string} name */
+      /** Visits a contact, leaves it, and returns by a link. @param {string} name */
       async function comesBackTo(name) {
         await anna.page.getByRole('link', { name, exact: true }).first().click();
         await anna.page.getByRole('heading', { name, level: 1 }).waitFor();
@@ -166,7 +166,7 @@ describe('a page', () => {
         await comesBackTo('Alan Turing');
 
         assert.equal(await anna.isTold('outdated'), CHANGED);
-        await anna.listens();
+        await anna.isSubscribed();
         assert.equal(await anna.flashes('outdated').count(), 1);
       });
 
@@ -183,18 +183,18 @@ describe('a page', () => {
   }
 
   describe('whose packets are dropped both ways', () => {
-    for (const [count, whatComes] of /** @type {const} */ ([
-      [0, 'nothing'],
-      [3, 'exactly those, in order'],
-      [7, `the last ${HISTORY}, and that there were more`],
+    for (const [count, what] of /** @type {const} */ ([
+      [0, 'receives nothing if it missed no event'],
+      [3, 'receives three missed events once and in order'],
+      [7, `receives the last ${HISTORY} of seven missed events, then incomplete`],
     ])) {
-      it(`gets, of ${count} events, ${whatComes}`, async (t) => {
+      it(what, async (t) => {
         const anna = await afar.signedIn('anna');
         t.after(() => anna.leave());
         await anna.open('/companies');
-        await listensToTheBoard(anna);
+        await recordBoardEvents(anna);
         await demo.publish('demo/board', ['before']);
-        await hears(anna, ['before']);
+        await hasReceived(anna, ['before']);
         const { session: dead } = await anna.session();
         const events = Array.from({ length: count }, (_, index) => `missed ${index + 1}`);
 
@@ -202,11 +202,11 @@ describe('a page', () => {
         await demo.publish('demo/board', events);
         await anna.wakesUp('online');
         await anna.hasAnotherSessionThan(dead, { within: LONGEST_MS });
-        await anna.listens();
+        await anna.isSubscribed();
         await demo.publish('demo/board', ['after']);
 
         const more = count > HISTORY ? ['incomplete'] : [];
-        await hears(anna, ['before', ...events.slice(-HISTORY), ...more, 'after']);
+        await hasReceived(anna, ['before', ...events.slice(-HISTORY), ...more, 'after']);
       });
     }
   });
@@ -234,7 +234,7 @@ describe('a page', () => {
 
     await anna.hasAnotherSessionThan(dead, { within: LONGEST_MS });
     assert.equal(await anna.isTold('outdated'), UNCERTAIN);
-    await anna.listens();
+    await anna.isSubscribed();
     assert.equal(await anna.flashes('outdated').count(), 1);
     assert.deepEqual(
       await anna.page.evaluate(() => /** @type {Window & { told?: unknown[] }} */ (window).told),
@@ -243,7 +243,7 @@ describe('a page', () => {
   });
 });
 
-/** In a page before all other scripts: its monotonic clock stands still while the machine sleeps, as that of some systems does. */
+/** Runs before all other scripts: stops the monotonic clock while the machine sleeps, as on some systems. */
 function sleepily() {
   const now = performance.now.bind(performance);
   let slept = 0;
@@ -253,25 +253,25 @@ function sleepily() {
   };
 }
 
-/** Notes what comes, in order: payloads, and that some did not come. @param {Person} person */
-async function listensToTheBoard({ page }) {
+/** Records the payloads and `incomplete` events in order. @param {Person} person */
+async function recordBoardEvents({ page }) {
   await page.evaluate(async () => {
     const { client } = await import('/js/page.js');
     /** @type {unknown[]} */
-    const heard = [];
-    /** @type {Window & { heard?: unknown[] }} */ (window).heard = heard;
-    client.subscribe('demo/board', (payload) => heard.push(payload), { recover: true });
-    client.on('incomplete', ({ topic }) => topic === 'demo/board' && heard.push('incomplete'));
+    const received = [];
+    /** @type {Window & { received?: unknown[] }} */ (window).received = received;
+    client.subscribe('demo/board', (payload) => received.push(payload), { recover: true });
+    client.on('incomplete', ({ topic }) => topic === 'demo/board' && received.push('incomplete'));
     // Calls are answered in order.
     await client.call('orosync/session');
   });
 }
 
 /** @param {Person} person @param {unknown[]} expected */
-async function hears({ page }, expected) {
+async function hasReceived({ page }, expected) {
   await page.waitForFunction(
-    (last) => /** @type {Window & { heard?: unknown[] }} */ (window).heard?.at(-1) === last,
+    (last) => /** @type {Window & { received?: unknown[] }} */ (window).received?.at(-1) === last,
     expected.at(-1),
   );
-  assert.deepEqual(await page.evaluate(() => /** @type {Window & { heard?: unknown[] }} */ (window).heard), expected);
+  assert.deepEqual(await page.evaluate(() => /** @type {Window & { received?: unknown[] }} */ (window).received), expected);
 }

@@ -1,4 +1,4 @@
-/** Two nodes that share a Redis, behind one proxy: people do not notice which one they are on, nor that one dies. */
+/** Two nodes that share a Redis, behind one proxy: users notice neither their node nor the end of one. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { Demo, processesIn, processesOf } from './demo.js';
 import { Path } from './path.js';
 import { People } from './people.js';
 
-/** How soon a page is back on the other node; the demo leaves a node that was killed away for ten seconds. */
+/** Time limit for reconnecting to the other node; the demo restarts a killed node after ten seconds. */
 const SECONDS_MS = 8_000;
 const MAX_TRIES = 20;
 
@@ -47,7 +47,7 @@ describe('two nodes', () => {
     }
   }
 
-  /** Both open a page, and are on different nodes. @param {string} annas @param {string} bens */
+  /** Both open a page, on different nodes. @param {string} annas @param {string} bens */
   async function areApart(annas, bens) {
     await anna.open(annas);
     await ben.open(bens);
@@ -57,7 +57,7 @@ describe('two nodes', () => {
     }
   }
 
-  /** @returns {Promise<{ session: string, node: number }>} where she was */
+  /** @returns {Promise<{ session: string, node: number }>} her session and node before */
   async function killAnnasNode() {
     const { session } = await anna.session();
     const node = await anna.node();
@@ -92,7 +92,7 @@ describe('two nodes', () => {
     const gate = path.hold('GET /ws', 'request');
     const was = await killAnnasNode();
     await gate.reached;
-    // PHP has several processes, some of which had published to that node.
+    // Some of the PHP processes had published to that node.
     for (const stage of ['Proposal', 'Won', 'Lost', 'Won', 'Proposal']) {
       await ben.moves('Second loom', stage);
     }
@@ -112,8 +112,8 @@ describe('two nodes', () => {
     const was = await killAnnasNode();
     await anna.hasAnotherSessionThan(was.session, { within: SECONDS_MS });
     assert.notEqual(await anna.node(), was.node);
-    await anna.listens();
-    // With one server, which has forgotten all, this would say that the page may be out of date.
+    await anna.isSubscribed();
+    // After the restart of a single server, whose history is in memory, the page would be reported as possibly outdated.
     assert.equal(await anna.flashes('outdated').count(), 0);
 
     await ben.save(1, { Notes: 'From the other node.' });
@@ -141,7 +141,7 @@ describe('two nodes', () => {
     while (await other.pid('server-2').then(() => true, () => false)) {
       await sleep(50);
     }
-    // What waits to start it again is one more.
+    // One more process: the one that waits to restart it.
     assert.notDeepEqual(await processesIn(other.directory), []);
 
     assert.equal(await other.end('SIGINT'), 0);

@@ -1,11 +1,11 @@
-/** Content that somebody else has changed: who is told, who is not, and what becomes of a save of the older version. */
+/** Content that another user has changed: who is notified, and what happens when the older version is saved. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 const OUTDATED = 'outdated';
 
 /** @param {() => import('./stage.js').Stage} stage */
-export const tellOfOutdatedContent = (stage) => describe('a contact that two people have open', () => {
+export const outdatedContentStory = (stage) => describe('a contact that two people have open', () => {
   /** @type {import('./stage.js').Person} */
   let anna;
   /** @type {import('./people.js').Person} */
@@ -16,7 +16,7 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
   });
   after(() => Promise.all([anna, ben].map((person) => person?.leave())));
 
-  it('is outdated for one user when the other saves, and reloads by the link in the notice', async () => {
+  it('is outdated for one user when the other saves, and is reloaded by the link in the notice', async () => {
     await anna.open('/contacts/1/edit');
 
     await ben.save(1, { Phone: '+44 20 7946 0199' });
@@ -29,7 +29,7 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
     assert.equal(await anna.flashes(OUTDATED).count(), 0);
   });
 
-  it('is not announced to the one who saved it, in no tab', async (t) => {
+  it('is not reported to the user who saved it, in any tab', async (t) => {
     const otherTab = await anna.inAnotherTab();
     t.after(() => otherTab.close());
     await otherTab.open('/contacts/2');
@@ -37,12 +37,12 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
     await anna.save(2, { Notes: 'Answers letters.' });
     await ben.save(2, { Notes: 'Answers letters on Mondays.' });
 
-    // Events of a topic come in order: had Anna's own arrived as news, it would have been the first and only notice.
+    // Events are ordered: if Anna's own change were reported, its notice would be the first and only one.
     assert.equal(await otherTab.isTold(OUTDATED), 'Ben changed what you see here.');
     assert.equal(await otherTab.flashes(OUTDATED).count(), 1);
   });
 
-  it('is marked in the list, where the other contacts are not', async () => {
+  it('is marked in the list, other contacts are not', async () => {
     await anna.open('/contacts');
 
     await ben.save(3, { Company: 'Loom & Card' });
@@ -59,7 +59,7 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
     assert.equal(await anna.isTold(OUTDATED), 'Ben changed what you see here.');
   });
 
-  it('makes the list outdated when it is new, and when it is deleted', async () => {
+  it('makes the list outdated when it is created and when it is deleted', async () => {
     await anna.open('/contacts');
     await ben.goto('/contacts/new');
     await ben.enter({ Name: 'Kathleen Booth' });
@@ -74,12 +74,12 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
     assert.equal(await anna.isTold(OUTDATED), 'Ben changed what you see here.');
   });
 
-  it('refuses a save of the older version, shows both, and takes it when it is sent again', async () => {
+  it('refuses a save of the older version, shows both versions, and accepts it when it is confirmed', async () => {
     await anna.open('/contacts/4/edit');
     await ben.save(4, { Phone: '+44 20 7946 0144' });
     await anna.isTold(OUTDATED);
 
-    // She did not look at the notice.
+    // She ignores the notice.
     await anna.enter({ Company: 'Stored Programs' });
     await anna.submit();
 

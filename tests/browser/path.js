@@ -1,8 +1,7 @@
 /**
- * The path between browsers and the demo. A test makes it silent, so that no byte arrives any more and nothing says so, or holds
- * up one request or its answer.
+ * The network path between browsers and the demo. A test can drop all data silently, or delay one request or its answer.
  *
- * Owns a port and the connections through it; all are gone after `close()`.
+ * Owns a port and its connections until `close()`.
  */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -10,13 +9,13 @@ import { connect, createServer } from 'node:net';
 import { Gate } from './gate.js';
 
 /** @typedef {import('node:net').Socket} Socket */
-/** @typedef {{ near: Socket, far: Socket, isSilent: boolean, answers: Gate | null }} Link `answers`: where answers wait */
+/** @typedef {{ near: Socket, far: Socket, isSilent: boolean, answers: Gate | null }} Link `answers`: gate for its answers */
 
 export class Path {
   #server;
   /** @type {Set<Link>} */
   #links = new Set();
-  /** What is held up: the first request that begins so. @type {{ begin: string, part: 'request' | 'answer', gate: Gate } | null} */
+  /** The first request with this beginning is delayed. @type {{ begin: string, part: 'request' | 'answer', gate: Gate } | null} */
   #hold = null;
 
   /** @param {string} url of the demo */
@@ -37,14 +36,14 @@ export class Path {
     return /** @type {import('node:net').AddressInfo} */ (this.#server.address()).port;
   }
 
-  /** Drops all that the connections of now carry, their ends included. Later connections work. */
+  /** Drops all data of the present connections, including FIN. Later connections work. */
   goSilent() {
     for (const link of this.#links) {
       link.isSilent = true;
     }
   }
 
-  /** Holds up the next request that begins so, or its answer. @param {string} begin of its head @param {'request' | 'answer'} part */
+  /** Delays the next request with this beginning, or its answer. @param {string} begin of its head @param {'request' | 'answer'} part */
   hold(begin, part) {
     const gate = new Gate();
     this.#hold = { begin, part, gate };
@@ -64,7 +63,7 @@ export class Path {
     for (const [from, to] of [[near, far], [far, near]]) {
       this.#carry(link, from, to);
       from.on('close', () => link.isSilent || to.destroy());
-      // What ends so closes too.
+      // The close event follows.
       from.on('error', () => {});
     }
   }
@@ -77,7 +76,7 @@ export class Path {
         link.isSilent || to.write(data);
       }
     } catch {
-      // It closes.
+      // The close event follows.
     }
   }
 

@@ -1,11 +1,11 @@
 /**
- * People in front of browsers: each has a browser context of their own, so cookies are not shared.
+ * Users of the demo. Each has a browser context of their own, so cookies are not shared.
  *
- * Owns the browser; `close()` ends it and all that was opened in it.
+ * Owns the browser; `close()` ends it with all contexts.
  */
 import { launchChromium } from './browsers.js';
 
-/** How long a page may take to show what it must show. */
+/** Time limit for a page to show the expected content. */
 const PATIENCE_MS = 15_000;
 
 /** @typedef {import('playwright-core').BrowserContextOptions} Options */
@@ -23,7 +23,7 @@ export class People {
 
   /**
    * @param {string} url of the demo
-   * @param {{ through?: number }} [options] `through`: the port that takes the connections to the demo in its place
+   * @param {{ through?: number }} [options] `through`: port of a proxy for the connections to the demo
    * @returns {Promise<People>}
    */
   static async gather(url, { through } = {}) {
@@ -32,7 +32,7 @@ export class People {
     return new People(await launchChromium(args), url);
   }
 
-  /** Somebody without a login. @param {Options} [options] @returns {Promise<Person<P>>} */
+  /** A user without a login. @param {Options} [options] @returns {Promise<Person<P>>} */
   async visitor(options = {}) {
     const context = await this.#browser.newContext({ baseURL: this.#url, ...options });
     context.setDefaultTimeout(PATIENCE_MS);
@@ -40,7 +40,7 @@ export class People {
   }
 
   /**
-   * Anna is an administrator, Ben and Carla are of sales, Dora and Emil are customers of two companies.
+   * Anna is an administrator, Ben and Carla are in sales, Dora and Emil are customers of two companies.
    *
    * @param {'anna' | 'ben' | 'carla' | 'dora' | 'emil'} name @param {Options} [options]
    */
@@ -69,7 +69,7 @@ export class Person {
     this.page = page;
   }
 
-  /** The same person in one more tab. @returns {Promise<Person<P>>} */
+  /** Opens another tab for the same user. @returns {Promise<Person<P>>} */
   async inAnotherTab() {
     return new Person(this.#context, await this.#context.newPage());
   }
@@ -79,14 +79,14 @@ export class Person {
     await this.page.close();
   }
 
-  /** Closes all tabs of this person. */
+  /** Closes all tabs of this user. */
   async leave() {
     await this.#context.close();
   }
 
   /**
-   * Goes to a page once the one that is there is loaded. Firefox 153 (NavigationManager) takes the end of a load that is under
-   * way for the end of the one that begins, and then counts that as another one, which Playwright refuses.
+   * Opens a page after the present one has loaded. Otherwise Firefox 153 (NavigationManager) takes the end of the first load for
+   * that of the second one, and reports a third one, which Playwright refuses.
    *
    * @param {string} path
    */
@@ -95,28 +95,28 @@ export class Person {
     await this.page.goto(path);
   }
 
-  /** Opens a page and waits until it listens. @param {string} path */
+  /** Opens a page and waits until it is subscribed. @param {string} path */
   async open(path) {
-    // Chromium slows down what nobody looks at.
+    // Chromium throttles hidden tabs.
     await this.page.bringToFront();
     await this.goto(path);
-    await this.listens();
+    await this.isSubscribed();
   }
 
   /**
-   * The connection is open and the server has taken the subscriptions: it answers calls in the order of what was sent. A
-   * connection that is lost meanwhile is waited for again.
+   * Waits until the page is connected and the server has processed its subscriptions: it answers calls in order. Waits again if
+   * the connection is lost meanwhile.
    */
-  async listens() {
+  async isSubscribed() {
     await this.page.locator('#live[data-state=connected]').waitFor();
     await this.session();
   }
 
   /**
-   * Looks from now on whether the page says this of its connection, for however short a time.
+   * Watches for this text about the connection in the page, even if it is shown only for a moment.
    *
    * @param {string} text
-   * @returns {Promise<() => Promise<void>>} waits until it was said
+   * @returns {Promise<() => Promise<void>>} waits until it was shown
    */
   async watchesFor(text) {
     await this.page.evaluate((wanted) => {
@@ -130,7 +130,7 @@ export class Person {
     return () => this.page.evaluate(() => /** @type {Window & { said?: Promise<void> }} */ (window).said);
   }
 
-  /** What the server knows of this page's session: its id, the names of its node and of its user. */
+  /** The server's view of the page's session: its id, node and user. */
   async session() {
     return this.page.evaluate(async () => {
       const { client } = await import('/bundles/orosynclive/page.js');
@@ -138,7 +138,7 @@ export class Person {
     });
   }
 
-  /** The number of the node that it is connected to, as the page of a demo with several says. */
+  /** Number of the page's node, from a page of a demo with several nodes. */
   async node() {
     const text = await this.page.locator('#live[data-state=connected]', { hasText: 'Live on node' }).innerText();
     return Number(text.replace('Live on node ', ''));
@@ -166,7 +166,7 @@ export class Person {
     });
   }
 
-  /** After `disconnects()`. */
+  /** Reconnects after `disconnects()`. */
   async connects() {
     await this.page.evaluate(async () => {
       const { client } = await import('/bundles/orosynclive/page.js');
@@ -174,7 +174,7 @@ export class Person {
     });
   }
 
-  /** The page is told what the browser tells it when somebody looks at it, or when the network has changed. */
+  /** Dispatches the event of a tab that becomes visible, or of a changed network. */
   async wakesUp(/** @type {'visibilitychange' | 'online'} */ event) {
     await this.page.evaluate((type) => {
       (type === 'online' ? window : document).dispatchEvent(new Event(type));
@@ -186,7 +186,7 @@ export class Person {
     await this.saveRecord(`/contacts/${id}`, fields);
   }
 
-  /** Edits what a page shows and saves. @param {string} path of the page @param {Record<string, string>} fields by their labels */
+  /** Edits the form of a page and saves it. @param {string} path of the page @param {Record<string, string>} fields by their labels */
   async saveRecord(path, fields) {
     await this.goto(`${path}/edit`);
     await this.enter(fields);
@@ -211,45 +211,45 @@ export class Person {
   }
 
   /**
-   * What the page hears of some topics, until it hears of the last of them; and which of them it was refused. Call
-   * `listens()` before that is brought about.
+   * Collects the page's events of some topics until the first event of the last topic, and the refused topics. Call
+   * `isSubscribed()` before the events are published.
    *
    * @param {string[]} topics
-   * @returns {Promise<{ heard: { topic: string, payload: unknown }[], refused: string[] }>}
+   * @returns {Promise<{ received: { topic: string, payload: unknown }[], refused: string[] }>}
    */
-  hears(topics) {
+  collectEvents(topics) {
     return this.page.evaluate(async (all) => {
       const { client } = await import('/js/page.js');
       /** @type {{ topic: string, payload: unknown }[]} */
-      const heard = [];
+      const received = [];
       /** @type {string[]} */
       const refused = [];
       client.on('refused', ({ topic }) => refused.push(topic));
       return new Promise((resolve) => {
         all.forEach((topic, index) => client.subscribe(topic, (payload) => {
-          heard.push({ topic, payload });
+          received.push({ topic, payload });
           if (index === all.length - 1) {
-            resolve({ heard, refused });
+            resolve({ received, refused });
           }
         }));
       });
     }, topics);
   }
 
-  /** Moves a deal on the board, and waits until the server has told of it. @param {string} deal @param {string} stage */
+  /** Moves a deal on the board, and waits for its event. @param {string} deal @param {string} stage */
   async moves(deal, stage) {
-    const heard = this.hears(['demo/board']);
-    await this.listens();
+    const received = this.collectEvents(['demo/board']);
+    await this.isSubscribed();
     await this.page.getByRole('button', { name: `Move ${deal} to ${stage}` }).click();
-    await heard;
+    await received;
   }
 
-  /** Messages over the page. @param {'outdated' | 'maintenance'} kind */
+  /** The flash messages of the page. @param {'outdated' | 'maintenance'} kind */
   flashes(kind) {
     return /** @type {ReturnType<P['locator']>} */ (this.page.locator(`.orosync-flash--${kind}`));
   }
 
-  /** Waits for one message and says what it says. @param {'outdated' | 'maintenance'} kind */
+  /** Waits for one message. Returns its text. @param {'outdated' | 'maintenance'} kind */
   async isTold(kind) {
     return this.flashes(kind).locator('.orosync-flash__message').innerText();
   }

@@ -1,4 +1,4 @@
-/** The environment `dev`: the web profiler, with what a request has published. */
+/** The environment `dev`: the web profiler shows the messages of a request. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
@@ -37,7 +37,7 @@ describe('in development', () => {
     /** @type {string[]} */
     const errors = [];
     anna.page.on('console', (message) => {
-      // Symfony writes a profile after the answer has left; its toolbar asks again until it is there.
+      // Symfony writes a profile after the response was sent; its toolbar polls for it.
       const asksAgain = message.location().url.includes('/_wdt/') && message.text().includes('404');
       if (message.type() === 'error' && !asksAgain) {
         errors.push(message.text());

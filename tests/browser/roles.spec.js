@@ -1,4 +1,4 @@
-/** Who sees what: the back office, its administrators, customers, and nobody in particular. */
+/** Access of the roles: back office, administrators, customers, users without a login. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
@@ -28,7 +28,7 @@ describe('a role', () => {
     await demo?.stop();
   });
 
-  it('of sales has the records, and not the pages of an administrator', async () => {
+  it('of sales may see the records, but not the pages of an administrator', async () => {
     assert.deepEqual(await statusOf(ben, OFFICE_PAGES), Array(OFFICE_PAGES.length).fill(200));
     assert.deepEqual(await statusOf(ben, ADMIN_PAGES), Array(ADMIN_PAGES.length).fill(403));
     assert.equal((await ben.page.request.post('/import')).status(), 403);
@@ -37,26 +37,26 @@ describe('a role', () => {
     assert.equal(await ben.page.getByRole('link', { name: 'Import' }).count(), 0);
   });
 
-  it('of a customer has its orders, and no page of the back office', async () => {
+  it('of a customer may see its orders, but no page of the back office', async () => {
     assert.deepEqual(await statusOf(dora, ['/orders']), [200]);
     assert.deepEqual(await statusOf(dora, OFFICE_PAGES), Array(OFFICE_PAGES.length).fill(403));
     assert.deepEqual(await statusOf(dora, ADMIN_PAGES), Array(ADMIN_PAGES.length).fill(403));
     assert.equal((await dora.page.request.post('/board/1')).status(), 403);
   });
 
-  it('of nobody leads to the login', async () => {
+  it('without a login is redirected to the login page', async () => {
     const visitor = await people.visitor();
     await visitor.goto('/board');
     await visitor.page.getByRole('heading', { name: 'Sign in' }).waitFor();
   });
 
-  it('is not asked to sign in again where there is no page', async () => {
+  it('gets a 404 instead of the login page for a missing page', async () => {
     await ben.goto('/nowhere');
     await ben.page.getByRole('heading', { name: 'There is no such page' }).waitFor();
     assert.equal(await ben.page.getByRole('link', { name: 'Sign in' }).count(), 0);
   });
 
-  it('of a customer sees the orders of its own company move, and no others', async () => {
+  it('of a customer receives changes to orders of its own company only', async () => {
     await dora.open('/orders');
     assert.deepEqual(await dora.page.locator('.order h2').allInnerTexts(), [
       'Service of the first loom', 'Second loom', 'Punched cards for the spring season',
@@ -71,7 +71,7 @@ describe('a role', () => {
     await dora.page.getByText('Punched cards for the spring season: Ordered').waitFor();
   });
 
-  it('of a customer sees, without a new page, what its orders did while it was not connected', async () => {
+  it('of a customer receives missed changes to its orders without a reload', async () => {
     await dora.open('/orders');
     await dora.disconnects();
     await ben.open('/board');
@@ -82,15 +82,15 @@ describe('a role', () => {
     await dora.page.getByText('Punched cards for the spring season: Offer sent').waitFor();
   });
 
-  it('of a customer is told where its orders cannot be loaded anew: nobody is signed in any more', async () => {
+  it('of a customer sees an error if the orders cannot be reloaded after the end of the login', async () => {
     await dora.open('/orders');
     await dora.disconnects();
     await ben.open('/board');
-    // What the server remembers ends with it.
+    // The server's history is in memory.
     const noticed = await ben.watchesFor('Reconnecting');
     process.kill(await demo.pid('server'), 'SIGKILL');
     await noticed();
-    await ben.listens();
+    await ben.isSubscribed();
     await dora.page.route('/orders', (route) => route.fulfill({ status: 302, headers: { Location: '/login' } }));
 
     await dora.connects();
@@ -100,7 +100,7 @@ describe('a role', () => {
     await dora.page.unroute('/orders');
   });
 
-  it('of a customer sees an order come and go', async () => {
+  it('of a customer sees a new order and a deleted one', async () => {
     await dora.open('/orders');
     await ben.goto('/deals/new?company=5');
     await ben.enter({ Name: 'Third loom', 'Value in €': '91000' });
@@ -116,41 +116,41 @@ describe('a role', () => {
     assert.equal(await dora.page.locator('.order', { hasText: 'Third loom' }).count(), 0);
   });
 
-  it('of a customer hears nothing of what the back office and other customers hear', async () => {
+  it('of a customer receives no events of the back office and other customers', async () => {
     await dora.open('/orders');
     const [ownOrders, othersOrders] = ['demo/orders/5', 'demo/orders/7'];
     const forbidden = ['oro/data/update', 'demo/board', 'demo/import/1', othersOrders];
-    const heardByDora = dora.hears([...forbidden, ownOrders]);
-    await dora.listens();
+    const eventsOfDora = dora.collectEvents([...forbidden, ownOrders]);
+    await dora.isSubscribed();
     await ben.open('/board');
-    // What Dora is kept from was said: another customer and the back office heard it.
+    // The events that Dora must not receive were published: another customer and the back office received them.
     const emil = await people.signedIn('emil');
     await emil.open('/orders');
-    const heardByBen = ben.hears(['oro/data/update', 'demo/board']);
-    await ben.listens();
+    const eventsOfBen = ben.collectEvents(['oro/data/update', 'demo/board']);
+    await ben.isSubscribed();
 
     await ben.page.getByRole('button', { name: 'Move Renewal of two licences to Won' }).click();
     await emil.page.getByText('Renewal of two licences: Ordered').waitFor();
-    assert.deepEqual((await heardByBen).heard.map(({ topic }) => topic), ['oro/data/update', 'demo/board']);
+    assert.deepEqual((await eventsOfBen).received.map(({ topic }) => topic), ['oro/data/update', 'demo/board']);
     await ben.page.getByRole('button', { name: 'Move Second loom to Proposal' }).click();
 
-    const { heard, refused } = await heardByDora;
+    const { received, refused } = await eventsOfDora;
     assert.deepEqual(refused, forbidden);
-    assert.deepEqual(heard.map(({ topic }) => topic), [ownOrders]);
-    assert.deepEqual(heard[0].payload, { id: 2, name: 'Second loom', value: 86000, stage: 'proposal' });
+    assert.deepEqual(received.map(({ topic }) => topic), [ownOrders]);
+    assert.deepEqual(received[0].payload, { id: 2, name: 'Second loom', value: 86000, stage: 'proposal' });
   });
 
-  it('of sales is refused the news of imports, which an administrator has', async () => {
+  it('of sales may not subscribe to imports, unlike an administrator', async () => {
     const anna = await people.signedIn('anna');
     await anna.open('/board');
     await ben.open('/board');
     const topics = ['demo/import/1', 'demo/board'];
-    const heard = [anna.hears(topics), ben.hears(topics)];
-    await Promise.all([anna.listens(), ben.listens()]);
+    const received = [anna.collectEvents(topics), ben.collectEvents(topics)];
+    await Promise.all([anna.isSubscribed(), ben.isSubscribed()]);
 
     await ben.page.getByRole('button', { name: 'Move Gate: either or both to Won' }).click();
 
-    const [byAnna, byBen] = await Promise.all(heard);
+    const [byAnna, byBen] = await Promise.all(received);
     assert.deepEqual(byAnna.refused, []);
     assert.deepEqual(byBen.refused, ['demo/import/1']);
   });

@@ -1,4 +1,4 @@
-/** Makes the pictures of the documentation anew: node screenshots.js DIRECTORY */
+/** Creates the screenshots of the documentation: node screenshots.js DIRECTORY */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { argv } from 'node:process';
@@ -55,7 +55,7 @@ try {
   await anna.enter({ Notes: 'Renewal in April.' });
   await anna.submit();
   await anna.page.getByRole('heading', { name: 'Your changes were not saved' }).waitFor();
-  await anna.listens();
+  await anna.isSubscribed();
   await picture(anna, 'conflict');
 
   for (const person of [anna, dark]) {

@@ -1,4 +1,4 @@
-/** Packets of open connections vanish, as after a laptop's sleep: neither side is told. */
+/** Dead connections: packets are dropped without notice, as after a laptop's sleep. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
@@ -6,7 +6,7 @@ import { Demo } from './demo.js';
 import { Path } from './path.js';
 import { People } from './people.js';
 
-/** 25 s of silence, 5 s without an answer, then what the browser's dead connections for requests take; and a busy machine. */
+/** 25 s until the ping, 5 s for its answer, then the ticket requests on dead HTTP connections; the rest for a slow machine. */
 const LONGEST_MS = 40_000;
 
 describe('a page with a dead connection', () => {
@@ -38,7 +38,7 @@ describe('a page with a dead connection', () => {
     ['when it is looked at', 'visibilitychange'],
     ['when it is online again', 'online'],
   ])) {
-    it(`comes back ${what}, and hears of the next save`, async (t) => {
+    it(`reconnects ${what}, and receives the next save`, async (t) => {
       const anna = await afar.signedIn('anna');
       await anna.open('/contacts/1');
       const { session: dead } = await anna.session();
@@ -50,7 +50,7 @@ describe('a page with a dead connection', () => {
       const begin = performance.now();
       await anna.hasAnotherSessionThan(dead, { within: LONGEST_MS });
       t.diagnostic(`came back ${what} in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
-      await anna.listens();
+      await anna.isSubscribed();
 
       await ben.save(1, { Notes: `Came back ${what}.` });
       assert.equal(await anna.isTold('outdated'), 'Ben changed what you see here.');

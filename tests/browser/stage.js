@@ -1,8 +1,8 @@
 /**
- * Where the stories are told that run in each of the browsers: a demo, also with Turbo, and a browser for those whose pages the
- * story is about. Their colleagues have Chromium.
+ * The fixture of the stories that run in each browser: a demo, the same with Turbo, and the browser under test. Other users of a
+ * story have Chromium.
  *
- * Owns all of that; it is gone after `close()`.
+ * Owns all of them until `close()`.
  */
 import { launch } from './browsers.js';
 import { Demo } from './demo.js';
@@ -10,7 +10,7 @@ import { People } from './people.js';
 import { TurboDemo } from './turbo.js';
 
 /** @typedef {import('./browsers.js').Page} Page */
-/** @typedef {import('./people.js').Person<Page>} Person Somebody in the browser that the story is told in. */
+/** @typedef {import('./people.js').Person<Page>} Person  a user in the browser under test */
 
 export class Stage {
   #browser;

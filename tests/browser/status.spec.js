@@ -1,4 +1,4 @@
-/** The status page: the same connection, as the page, the server and PHP see it. */
+/** The status page: one connection from the view of the page, the server and PHP. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
@@ -20,7 +20,7 @@ describe('the status page', () => {
     await demo?.stop();
   });
 
-  it('shows the session as the page and the server know it', async () => {
+  it('shows the session from the view of the page and of the server', async () => {
     const anna = await people.signedIn('anna');
     await anna.open('/status');
     await anna.page.locator('#server dd').first().waitFor();
@@ -33,7 +33,7 @@ describe('the status page', () => {
     assert.equal(Object.values(server).includes('anna'), true, `no user name in ${JSON.stringify(server)}`);
   });
 
-  it('shows the server as a whole, and the rules for the topics of the demo', async () => {
+  it('shows the server\'s counters and the policies of the demo\'s topics', async () => {
     const anna = await people.signedIn('anna');
     await anna.open('/status');
     await anna.page.getByRole('button', { name: 'Ask again' }).click();
@@ -50,12 +50,12 @@ describe('the status page', () => {
     ]);
   });
 
-  it('shows what the PHP process has published, and that none of it is missing', async () => {
+  it('shows the counters of the PHP process, which add up', async () => {
     const anna = await people.signedIn('anna');
     await anna.save(1, { Notes: 'Counted.' });
     await anna.goto('/status');
 
-    // One of several processes has published it; each answers in its turn.
+    // One of several processes has published it; they take turns to answer.
     /** @type {Record<string, string>} */
     let php = {};
     do {

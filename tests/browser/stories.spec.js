@@ -1,11 +1,11 @@
-/** The stories that hold in each of the browsers, side by side: they wait more than they work. */
+/** The stories in each browser, run concurrently because they mostly wait. */
 import { after, before, describe } from 'node:test';
 
 import { BROWSERS, launchChromium } from './browsers.js';
-import { tellOfOutdatedContent } from './outdated.story.js';
-import { tellOfReconnecting } from './reconnect.story.js';
+import { outdatedContentStory } from './outdated.story.js';
+import { reconnectStory } from './reconnect.story.js';
 import { Stage } from './stage.js';
-import { tellOfTurbo } from './turbo.story.js';
+import { turboStory } from './turbo.story.js';
 
 describe('each browser', { concurrency: true }, () => {
   /** @type {import('./browsers.js').Browser<import('playwright-core').Page>} */
@@ -26,8 +26,8 @@ describe('each browser', { concurrency: true }, () => {
       });
       after(() => stage?.close());
 
-      for (const tell of [tellOfOutdatedContent, tellOfTurbo, tellOfReconnecting]) {
-        tell(() => stage);
+      for (const story of [outdatedContentStory, turboStory, reconnectStory]) {
+        story(() => stage);
       }
     });
   }

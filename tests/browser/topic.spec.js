@@ -1,4 +1,4 @@
-/** A topic of the application's own, in a new application: the example of docs/symfony.md, and what stands there of the client. */
+/** A topic of the application, in a new application: the example and the statements about the client in docs/symfony.md. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
@@ -9,7 +9,7 @@ const LAYOUT = `<!doctype html>
 <html lang="en"><head><title>Fresh</title></head><body>{% block body %}{% endblock %}{{ orosync_page() }}</body></html>
 `;
 
-/** Its module comes before that of the element, and knows nothing of it. */
+/** A page whose module is loaded before the element's module. */
 const WAITING = `{% extends 'base.html.twig' %}
 {% block body %}
     <script type="module">
@@ -20,7 +20,7 @@ const WAITING = `{% extends 'base.html.twig' %}
 {% endblock %}
 `;
 
-/** Nothing is in the page yet when its module runs. */
+/** A page whose module runs before the element is in the page. */
 const LATE = `<!doctype html>
 <html lang="en"><head><title>Fresh</title></head><body><script type="module">
     import { client } from '/bundles/orosynclive/page.js';
@@ -98,7 +98,7 @@ describe('a topic of an application', () => {
     await application?.stop();
   });
 
-  /** A page of Ann, whose id is 7, once it listens. @param {string} name @param {import('node:test').TestContext} t */
+  /** Opens a page of Ann, whose id is 7. @param {string} name @param {import('node:test').TestContext} t */
   async function open(name, t) {
     const context = await browser.newContext({ baseURL: application.url, extraHTTPHeaders: { 'X-User': 'ann' } });
     t.after(() => context.close());
@@ -117,8 +117,8 @@ describe('a topic of an application', () => {
     return { page, said };
   }
 
-  /** The server has taken what the page has subscribed to. @param {import('playwright-core').Page} page */
-  const listens = (page) => page.evaluate(async () => {
+  /** Waits until the server has processed the page's subscriptions. @param {import('playwright-core').Page} page */
+  const isSubscribed = (page) => page.evaluate(async () => {
     const { client } = await import('/bundles/orosynclive/page.js');
     await new Promise((resolve) => {
       client.on('connected', resolve);
@@ -129,9 +129,9 @@ describe('a topic of an application', () => {
     await client.call('orosync/session');
   });
 
-  it('is received in the page with the example of the documents', async (t) => {
+  it('is received in the page of the documentation\'s example', async (t) => {
     const { page, said } = await open('orders', t);
-    await listens(page);
+    await isSubscribed(page);
 
     await page.request.get('/ship/8/B-1');
     await page.request.get('/ship/7/A-1');
@@ -143,14 +143,14 @@ describe('a topic of an application', () => {
 
   it('is received by a script that was loaded before the element', async (t) => {
     const { page } = await open('late', t);
-    await listens(page);
+    await isSubscribed(page);
 
     await page.request.get('/ship/7/A-2');
 
     await page.waitForFunction(() => document.title === 'A-2');
   });
 
-  it('is subscribed to by the client that the element has, once that is defined', async (t) => {
+  it('can be subscribed to with the property `client` of the element once it is defined', async (t) => {
     const { page } = await open('waiting', t);
 
     await page.waitForFunction(() => 'client' in window);
@@ -161,9 +161,9 @@ describe('a topic of an application', () => {
     }), true);
   });
 
-  it('is subscribed to over the one connection, also by another copy of the module', async (t) => {
+  it('is subscribed to over the same connection by another copy of the module', async (t) => {
     const { page } = await open('orders', t);
-    await listens(page);
+    await isSubscribed(page);
 
     assert.equal(await page.evaluate(async () => {
       const { client } = await import('/bundles/orosynclive/page.js');

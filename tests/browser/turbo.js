@@ -1,27 +1,26 @@
 /**
- * The demo with Turbo in each of its pages: a proxy before it adds what that needs and a witness of what happens in the page
- * (witness.js), and passes on all else as it is.
+ * The demo with Turbo: a proxy adds Turbo and a recorder (`witness.js`) to each page. Everything else passes unchanged.
  *
- * Owns a port; it is free again after `close()`. WebSockets go to the demo itself, as its pages say.
+ * Owns a port until `close()`. WebSockets go directly to the demo, whose address is in its pages.
  */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 
-/** What the proxy answers itself. */
+/** Paths that the proxy answers itself. */
 const SCRIPTS = new Map([
   ['/turbo.js', new URL('node_modules/@hotwired/turbo/dist/turbo.es2017-esm.js', import.meta.url)],
   ['/witness.js', new URL('witness.js', import.meta.url)],
 ]);
-/** A page that is loaded again is changed where it differs. */
+/** Makes Turbo morph a page that is visited again. */
 const HEAD = '<script src="/witness.js"></script><meta name="turbo-refresh-method" content="morph"><script type="module" src="/turbo.js"></script>';
 
 export class TurboDemo {
   #demo;
   #server = createServer((visit, answer) => this.#pass(visit, answer));
-  /** The answers to what was posted, in order. @type {{ path: string, status: number | undefined }[]} */
+  /** Responses to POST requests, in order. @type {{ path: string, status: number | undefined }[]} */
   posted = [];
-  /** What must come true before a path is asked for. @type {Map<string, Promise<void>>} */
+  /** Delays requests of a path until the promise resolves. @type {Map<string, Promise<void>>} */
   #held = new Map();
 
   /** @param {string} url of the demo */
@@ -42,7 +41,7 @@ export class TurboDemo {
     return `http://127.0.0.1:${port}`;
   }
 
-  /** Has a path wait for its answer. @param {string} path @returns {() => void} what ends that */
+  /** Delays the response of a path. @param {string} path @returns {() => void} ends the delay */
   hold(path) {
     /** @type {() => void} */
     let release = () => {};

@@ -1,4 +1,4 @@
-/** The demo with Turbo: pages come and go within one document. */
+/** The demo with Turbo: pages change within one document. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 
@@ -6,7 +6,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 /** @typedef {Window & { tab?: Tab, witness?: { sockets: WebSocket[], errors: string[] } }} TabWindow */
 
 /** @param {() => import('./stage.js').Stage} stage */
-export const tellOfTurbo = (stage) => describe('a document in which Turbo changes the pages', () => {
+export const turboStory = (stage) => describe('a document in which Turbo changes the pages', () => {
   /** @type {import('./stage.js').Person} */
   let anna;
   /** @type {import('./people.js').Person} */
@@ -33,7 +33,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
   afterEach(() => anna?.leave());
   after(() => ben?.leave());
 
-  /** What has happened in Anna's document since it was loaded; fails if it is another one by now. */
+  /** Records of Anna's document since it was loaded. Fails if the document was replaced. */
   const tab = () => anna.page.evaluate(() => {
     const { tab: { visits, told } = {}, witness } = /** @type {TabWindow} */ (window);
     if (visits === undefined || told === undefined || witness === undefined) {
@@ -48,27 +48,27 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     const { visits } = await tab();
     await anna.page.getByRole('link', { name, exact: true }).first().click();
     await anna.page.waitForFunction((count) => (/** @type {TabWindow} */ (window).tab?.visits ?? 0) > count, visits);
-    await anna.listens();
+    await anna.isSubscribed();
   }
 
   /** @param {'goBack' | 'goForward'} way @param {string} heading of the page that comes */
   async function go(way, heading) {
     await anna.page[way]();
     await anna.page.getByRole('heading', { name: heading, level: 1 }).waitFor();
-    await anna.listens();
+    await anna.isSubscribed();
   }
 
   async function signInAsCarla() {
-    // What is entered into the preview of a page is lost with it.
+    // Input in the preview of a page is lost when the page arrives.
     await follow('Sign in');
     await anna.page.getByLabel('Name').fill('carla');
     await anna.page.getByLabel('Password').fill('demo');
     await anna.page.getByRole('button', { name: 'Sign in' }).click();
     await anna.page.getByRole('link', { name: 'Sign out' }).waitFor();
-    await anna.listens();
+    await anna.isSubscribed();
   }
 
-  it('has one connection, whatever is visited in it', async () => {
+  it('has one connection for all visits', async () => {
     for (let visits = 0; visits < 5; visits += 1) {
       await follow('Companies');
       await follow('Contacts');
@@ -77,7 +77,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     assert.deepEqual(await tab(), { visits: 10, told: [], sockets: 1, open: 1, errors: [] });
   });
 
-  it('hears of what it shows, and of nothing that it has shown before', async () => {
+  it('receives changes of the present page, but not of earlier pages', async () => {
     await follow('Ada Lovelace');
     await follow('Companies');
     await ben.save(1, { Notes: 'Before she looks.' });
@@ -92,7 +92,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     assert.equal(await anna.flashes('outdated').count(), 1);
   });
 
-  it('says on the way back what was changed meanwhile, and keeps no message that nobody listens to', async () => {
+  it('reports changes in the meantime on a restored page, whose snapshot contains no messages', async () => {
     await follow('Ada Lovelace');
     await follow('Companies');
     await ben.save(1, { Notes: 'While she looks at something else.' });
@@ -108,7 +108,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     assert.equal((await tab()).open, 1);
   });
 
-  it('leaves a preview alone until the page comes', async () => {
+  it('ignores a preview until the page arrives', async () => {
     await follow('Companies');
     const session = (await anna.session()).session;
     const come = stage().turbo.hold('/contacts');
@@ -116,14 +116,14 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     await anna.page.getByRole('link', { name: 'Contacts', exact: true }).click();
     await anna.page.locator('html[data-turbo-preview]').waitFor();
     await ben.save(3, { Notes: 'In the list.' });
-    // A document without a page would have closed its connection by now.
+    // A document without a page element would have closed its connection by now.
     await anna.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_500)));
     assert.deepEqual((await tab()).told, []);
     come();
     await anna.page.locator('html:not([data-turbo-preview])').waitFor();
-    await anna.listens();
+    await anna.isSubscribed();
 
-    // It was saved after the page was asked for: the page that came may show it, or not.
+    // Saved after the page was requested: the page may show the change or not.
     await anna.isTold('outdated');
     assert.deepEqual((await tab()).told, [['Demo_Entity_Contact_3']]);
 
@@ -133,14 +133,14 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     assert.equal((await anna.session()).session, session);
   });
 
-  it('goes on after the answers to forms: 422, 409 and 303', async () => {
+  it('continues after the responses 422, 409 and 303 to forms', async () => {
     stage().turbo.posted.length = 0;
     await follow('Blaise Pascal');
     await follow('Edit');
     await anna.enter({ Name: ' ' });
     await anna.submit();
     await anna.page.locator('.field-error').waitFor();
-    await anna.listens();
+    await anna.isSubscribed();
 
     await ben.save(3, { Phone: '+33 1 7946 0333' });
     await anna.isTold('outdated');
@@ -149,7 +149,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     await anna.page.getByRole('heading', { name: 'Your changes were not saved' }).waitFor();
     await anna.page.getByRole('button', { name: 'Overwrite with mine' }).click();
     await anna.page.getByText('Your changes are saved.').waitFor();
-    await anna.listens();
+    await anna.isSubscribed();
     assert.equal(await anna.flashes('outdated').count(), 0);
 
     await ben.save(3, { Notes: 'Once more.' });
@@ -158,7 +158,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     assert.equal((await tab()).sockets, 1);
   });
 
-  it('is right again where the page is loaded anew within its elements', async () => {
+  it('is current again after a reload that morphs the page', async () => {
     await follow('Harry Nyquist');
     await anna.page.evaluate(() => {
       /** @type {Tab} */ (/** @type {TabWindow} */ (window).tab).heading = document.querySelector('h1');
@@ -168,7 +168,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
 
     await anna.page.evaluate(() => /** @type {Window & { Turbo?: any }} */ (window).Turbo.visit(location.href, { action: 'replace' }));
     await anna.page.getByText('First.').waitFor();
-    await anna.listens();
+    await anna.isSubscribed();
     assert.ok(await anna.page.evaluate(() => /** @type {TabWindow} */ (window).tab?.heading?.isConnected), 'the elements are the same');
     assert.equal(await anna.flashes('outdated').count(), 0);
 
@@ -178,7 +178,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     assert.equal((await tab()).open, 1);
   });
 
-  it('is whoever signs in, with a connection for each', async () => {
+  it('has a new connection after each login', async () => {
     assert.equal((await anna.session()).user, 'anna');
     await follow('Sign out');
     assert.equal((await anna.session()).user, null);
@@ -189,7 +189,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     assert.deepEqual({ sockets, open }, { sockets: 3, open: 1 });
   });
 
-  it('keeps what its scripts have subscribed to, whoever signs in', async () => {
+  it('keeps the subscriptions of its scripts after a login', async () => {
     await anna.page.evaluate(async () => {
       const { client } = await import('/bundles/orosynclive/page.js');
       client.subscribe('demo/board', () => /** @type {TabWindow} */ (window).tab?.told.push(['demo/board']));
@@ -202,7 +202,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     await anna.page.waitForFunction(() => /** @type {TabWindow} */ (window).tab?.told.some(([tag]) => tag === 'demo/board'));
   });
 
-  it('says of maintenance in each page until it is over, or until somebody has read it', async () => {
+  it('shows maintenance in each page until its end or until the message is dismissed', async () => {
     await stage().demo.console('orosync:maintenance', 'on');
     try {
       await anna.isTold('maintenance');
@@ -216,7 +216,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     }
   });
 
-  it('closes its connection when no page is left in it, and connects with the next one', async () => {
+  it('closes its connection when no page element is left, and connects with the next one', async () => {
     await anna.page.evaluate(() => document.querySelector('orosync-page')?.remove());
     await anna.page.waitForFunction(() => /** @type {TabWindow} */ (window).witness?.sockets[0].readyState === WebSocket.CLOSED);
 

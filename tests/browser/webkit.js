@@ -1,10 +1,10 @@
 /**
- * WebKitGTK by WebDriver, with the words of Playwright that the stories use (browsers.js). The protocol is Selenium's: of the
- * last version for Node 20.
+ * WebKitGTK over WebDriver, with the part of Playwright's interface that the stories use (`browsers.js`). The WebDriver client is
+ * Selenium's last version for Node 20.
  *
- * Owns a display (Xvfb) and for each person a WebKitWebDriver, which has one session of MiniBrowser; all are gone after
- * `close()`. Bounds: an operation waits until the default timeout of the context for what it waits for, and 30 seconds for an
- * answer of the driver. A driver whose browser does not start is replaced, twice.
+ * Owns a display (Xvfb) and, for each user, a WebKitWebDriver with one session of MiniBrowser, until `close()`. Bounds: an
+ * operation waits at most the context's default timeout, and 30 seconds for an answer of the driver. A driver whose browser
+ * does not start is replaced up to two times.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,16 +12,16 @@ import { createServer } from 'node:net';
 
 import { Builder, Capabilities, WebDriver, error } from 'selenium-webdriver';
 
-/** How long a program may take to start. */
+/** Time limit for the start of a program. */
 const START_LIMIT_MS = 20_000;
-/** How long the driver may take for one command: longer than pages and scripts may take. */
+/** Time limit for one command of the driver: longer than the limits of pages and scripts. */
 const ANSWER_LIMIT_MS = 30_000;
-/** Where the browser dies at its start, the driver goes on looking for it (WebKitGTK 2.50). */
+/** If the browser dies at its start, the driver keeps waiting for it (WebKitGTK 2.50). */
 const STARTS = 3;
 const POLL_MS = 50;
 
 /**
- * How elements are found, step by step: each begins at what the one before has found.
+ * A step of a search for elements; each step searches within the results of the previous one.
  *
  * @typedef {{ css: string, text?: string, exact?: boolean } | { label: string, exact?: boolean } | { text: string } | { pattern: string, css: string } | { first: true }} Step
  */
@@ -100,7 +100,7 @@ class WebKitContext {
   static async #start(display, baseURL) {
     const port = await freePort();
     const env = { ...process.env, DISPLAY: display };
-    // It leads a process group, with the browser that it starts.
+    // Leads a process group that includes its browser.
     const driverProcess = spawn('WebKitWebDriver', [`--port=${port}`], { env, stdio: 'ignore', detached: true });
     const url = `http://127.0.0.1:${port}`;
     try {
@@ -124,7 +124,7 @@ class WebKitContext {
 
   async newPage() {
     if (this.#hasPage) {
-      // MiniBrowser does not bring a tab to the front, and what is hidden does not move: a message would stay transparent.
+      // MiniBrowser does not bring a tab to the front, and a hidden tab runs no animations: a message would stay transparent.
       await this.driver.switchTo().newWindow('window');
     }
     this.#hasPage = true;
@@ -147,9 +147,9 @@ class BoundedDriver extends WebDriver {
 }
 
 /**
- * Selenium's client says nothing of an answer that is cut off, and has no limit for one that does not come.
+ * Adds a time limit and an error for a truncated answer, which Selenium's client does not have.
  *
- * @template T @param {string} what the driver was asked for @param {Promise<T>} answer @returns {Promise<T>}
+ * @template T @param {string} what name of the command @param {Promise<T>} answer @returns {Promise<T>}
  */
 async function answered(what, answer) {
   /** @type {NodeJS.Timeout | undefined} */
@@ -171,7 +171,7 @@ function killGroup({ pid }) {
   try {
     process.kill(-Number(pid), 'SIGKILL');
   } catch (failure) {
-    // It has ended by itself.
+    // It has already ended.
     if (!(failure instanceof Error && 'code' in failure && failure.code === 'ESRCH')) {
       throw failure;
     }
@@ -189,7 +189,7 @@ export class WebKitPage {
     this.#handle = handle;
   }
 
-  /** The driver, which looks at this window. */
+  /** The driver, switched to this window. */
   async driver() {
     await this.#context.driver.switchTo().window(this.#handle);
     return this.#context.driver;
@@ -358,7 +358,7 @@ class WebKitLocator {
     });
   }
 
-  /** Does something with the element, once; where the page has put another one in its place meanwhile, with that one.
+  /** Acts on the element once; if the page has replaced it meanwhile, on its replacement.
    * @template T @param {(element: import('selenium-webdriver').WebElement) => Promise<T>} act @returns {Promise<T>} */
   async #act(act) {
     const { value } = await this.#page.waitUntil(JSON.stringify(this.#steps), async () => ({ value: await act(await this.#visible()) }));
@@ -368,7 +368,7 @@ class WebKitLocator {
 
 /** Runs in the page. @param {Step[]} steps @returns {Element[]} */
 function find(steps) {
-  /** Its name, or what stands in it. @type {(element: Element) => string} */
+  /** Accessible name or text. @type {(element: Element) => string} */
   const textOf = (element) => (element.ariaLabel ?? element.textContent ?? '').replace(/\s+/g, ' ').trim();
   /** @type {(element: Element, wanted: string | undefined, exact?: boolean) => boolean} */
   const has = (element, wanted, exact = false) => wanted === undefined
@@ -391,7 +391,7 @@ function find(steps) {
       if ('css' in step) {
         return [...scope.querySelectorAll(step.css)].filter((element) => has(element, step.text, step.exact));
       }
-      // The innermost ones.
+      // The innermost matches.
       return [...scope.querySelectorAll('body *')].filter((element) => has(element, step.text)
         && ![...element.children].some((child) => has(child, step.text)));
     });
@@ -417,7 +417,7 @@ async function poll(limit, what, ask) {
         return answer;
       }
     } catch (caught) {
-      // The page or the element is on its way out, or the program on its way in.
+      // The page is being replaced, or the program is starting.
       const passes = caught instanceof error.WebDriverError || caught instanceof TypeError;
       if (!passes) {
         throw caught;

@@ -1,4 +1,4 @@
-/** The demo on the narrowest of phones (320 CSS pixels; WCAG 2.2, 1.4.10): nothing is cut off, and no page is moved sideways. */
+/** The demo on a narrow phone (320 CSS pixels; WCAG 2.2, 1.4.10): nothing is clipped, and no page scrolls sideways. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
@@ -29,7 +29,7 @@ describe('on a phone', () => {
     await demo?.stop();
   });
 
-  it('every page of the back office is as wide as the screen, and so is what it says', async () => {
+  it('every page of the back office fits the width, including its messages', async () => {
     const anna = await people.signedIn('anna', PHONE);
     await anna.goto('/import');
     await anna.page.getByRole('button', { name: /Import/ }).click();
@@ -38,7 +38,7 @@ describe('on a phone', () => {
     await fits(anna, OFFICE);
   });
 
-  it('so is the answer to a save of an older version', async () => {
+  it('the response to a save of an older version fits the width', async () => {
     const anna = await people.signedIn('anna', PHONE);
     const ben = await people.signedIn('ben');
     await anna.goto('/contacts/2/edit');
@@ -51,7 +51,7 @@ describe('on a phone', () => {
     assert.deepEqual(await tooWide(anna), []);
   });
 
-  it('so is a list of what has a long name', async () => {
+  it('a list with a long name fits the width', async () => {
     const anna = await people.signedIn('anna', PHONE);
     const long = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft';
     await anna.goto('/companies/new');
@@ -62,7 +62,7 @@ describe('on a phone', () => {
     await fits(anna, ['/companies']);
   });
 
-  it('so are the pages of a customer and of everybody', async () => {
+  it('the pages of customers and the public pages fit the width', async () => {
     await fits(await people.signedIn('dora', PHONE), ['/orders', '/']);
     await fits(await people.visitor(PHONE), ['/', '/login']);
   });
@@ -86,7 +86,7 @@ async function fits(person, paths) {
 }
 
 /**
- * What makes the page wider than the screen, or is cut off; what may be moved sideways, as the board and the navigation, is not.
+ * Elements that are clipped or make the page wider than the screen, except in scrollable areas such as the board.
  *
  * @param {import('./people.js').Person} person
  */

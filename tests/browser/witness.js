@@ -1,5 +1,5 @@
 /**
- * In a page before all other scripts: what happens in its document from now on. No browser's protocol is needed to ask for it.
+ * Runs before all other scripts of a page and records its sockets and errors, for browsers whose protocol does not report them.
  */
 const witness = {
   /** @type {WebSocket[]} */
@@ -17,10 +17,10 @@ window.WebSocket = class extends WebSocket {
   }
 };
 
-// Turbo's progress bar is a style in the page, which the demo's policy does not allow: that alone is no error.
+// The demo's CSP blocks the inline style of Turbo's progress bar; that violation is not recorded.
 window.addEventListener('error', (event) => {
   if (!(event.target instanceof HTMLStyleElement)) {
-    // What could not be loaded has no message.
+    // A resource that could not be loaded has no message.
     witness.errors.push(event.message ?? `not loaded: ${event.target}`);
   }
 }, true);

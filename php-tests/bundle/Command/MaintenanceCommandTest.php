@@ -24,7 +24,7 @@ final class MaintenanceCommandTest extends ApplicationTestCase
         $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/maintenance-' . bin2hex(random_bytes(4));
     }
 
-    public function testSwitchesAndReportsThatPagesAreNotified(): void
+    public function testSwitchingNotifiesPagesAndReportsIt(): void
     {
         $this->boot(['maintenance' => ['flag_file' => $this->file]]);
         $command = new CommandTester((new Application($this->kernel()))->find('orosync:maintenance'));
@@ -42,7 +42,7 @@ final class MaintenanceCommandTest extends ApplicationTestCase
         self::assertFileDoesNotExist($this->file);
     }
 
-    public function testSwitchesWithoutAServerAndReportsThat(): void
+    public function testWithoutAServerSwitchingWorksAndReportsThatPagesAreNotNotified(): void
     {
         $command = $this->command(new RecordingPublisher(acknowledges: false));
 
@@ -51,7 +51,7 @@ final class MaintenanceCommandTest extends ApplicationTestCase
         self::assertMatchesRegularExpression('/not notified yet: memory: has not\s+acknowledged.+\(connection refused\)\.\s+Is the server running\?/s', $command->getDisplay());
     }
 
-    public function testSwitchesWithoutAPublisherAndReportsThat(): void
+    public function testWithoutAPublisherSwitchingWorksAndReportsThatPagesAreNotNotified(): void
     {
         $command = $this->command(new RecordingPublisher(accepts: false));
 
@@ -60,7 +60,7 @@ final class MaintenanceCommandTest extends ApplicationTestCase
         self::assertStringContainsString('Open pages were not notified:', $command->getDisplay());
     }
 
-    public function testAnythingElseIsRefused(): void
+    public function testAnInvalidArgumentIsRefused(): void
     {
         $command = $this->command(new RecordingPublisher());
 
@@ -69,7 +69,7 @@ final class MaintenanceCommandTest extends ApplicationTestCase
         self::assertFileDoesNotExist($this->file);
     }
 
-    public function testAFileThatCannotBeWrittenFails(): void
+    public function testAFlagFileThatCannotBeWrittenIsAnError(): void
     {
         $this->file = __FILE__ . '/maintenance';
         $command = $this->command(new RecordingPublisher());

@@ -51,7 +51,7 @@ final class OperatorCommandsTest extends TestCase
         }
     }
 
-    public function testAWorkingInstallationHasOnlyOkLines(): void
+    public function testTheCheckOfAWorkingInstallationHasOnlyOkLines(): void
     {
         $this->startServer();
         $check = $this->check();
@@ -63,7 +63,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertStringMatchesFormat($expected, $check->getOutput());
     }
 
-    public function testWithoutAServerItSaysHowToStartOne(): void
+    public function testWithoutAServerTheCheckSaysHowToStartOne(): void
     {
         $check = $this->check();
 
@@ -85,7 +85,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertStringNotContainsString('does not answer', $check->getOutput() . $check->getErrorOutput());
     }
 
-    public function testTopicsThatTheServerDoesNotHaveAreNamed(): void
+    public function testTheCheckReportsTopicsMissingOnTheServer(): void
     {
         $this->startServer();
         $this->configure("topics: {'acme/orders/{uid:int}': user, 'acme/new': user}");
@@ -97,7 +97,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertStringContainsString('Restart orosync:server', $check->getOutput());
     }
 
-    public function testRefusalsOfTheServerAreNamed(): void
+    public function testTheCheckReportsRefusalsOfTheServer(): void
     {
         $this->startServer();
         $publish = $this->console(['orosync:publish', 'acme/nobodys', '1']);
@@ -111,7 +111,7 @@ final class OperatorCommandsTest extends TestCase
         );
     }
 
-    public function testPhpIniSettingsWithoutEffectAreNamedWithTheirFile(): void
+    public function testTheCheckReportsPhpIniSettingsWithoutEffectAndTheirFile(): void
     {
         $this->startServer();
         $this->project->write('php.d/90-orosync.ini', "orosync.endpoint = ws://10.0.0.1:9/\norosync.secret_file = /etc/orosync/secret\n");
@@ -126,7 +126,7 @@ final class OperatorCommandsTest extends TestCase
         }
     }
 
-    public function testTheVariableThatAnAddressComesFromIsNamed(): void
+    public function testTheCheckReportsTheVariableThatContainsAnAddress(): void
     {
         $this->configure(self::TOPICS, "'%env(SYNC_BACKEND)%'");
         $check = $this->check([], ['SYNC_BACKEND' => '//127.0.0.1:' . $this->port]);
@@ -134,7 +134,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertStringContainsString("OK      endpoint   ws://127.0.0.1:{$this->port}/ (orosync.backend, from SYNC_BACKEND)", $check->getOutput());
     }
 
-    public function testEachOfSeveralNodesIsAsked(): void
+    public function testTheCheckConnectsToEachNode(): void
     {
         $this->startServer();
         $this->configure(self::TOPICS, "'//127.0.0.1:1 //127.0.0.1:{$this->port}'");
@@ -156,7 +156,7 @@ final class OperatorCommandsTest extends TestCase
 
     /** @dataProvider pages */
     #[DataProvider('pages')]
-    public function testItSaysWhereBrowsersOfAPageConnect(string $frontend, string $page, string $line): void
+    public function testTheCheckReportsTheAddressForBrowsersOfAPage(string $frontend, string $page, string $line): void
     {
         $this->configure(self::TOPICS, null, $frontend);
         $this->startServer();
@@ -173,7 +173,7 @@ final class OperatorCommandsTest extends TestCase
         yield 'switched off' => ["''", 'http://127.0.0.1/', 'WARNING browsers   switched off: the frontend is empty (orosync.frontend)'];
     }
 
-    public function testAPathThatHasAQueryAlreadyKeepsIt(): void
+    public function testAFrontendPathKeepsItsQuery(): void
     {
         $this->startServer();
         $ticket = trim($this->console(['orosync:ticket'])->mustRun()->getOutput());
@@ -217,7 +217,7 @@ final class OperatorCommandsTest extends TestCase
         yield ['orosync:topics:export', '--check'];
     }
 
-    public function testErrorsAreEscapedForTheTerminalToo(): void
+    public function testErrorsAreEscapedForTheTerminal(): void
     {
         $this->project->write('admin.php', "<?php echo \"\\x1b[2J\\xff\\u{202E}no JSON\";\n");
         $admin = $this->project->php(['-S', '127.0.0.1:' . $this->adminPort, 'admin.php']);
@@ -230,7 +230,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertStringContainsString('is not one of orosync-server: ?[2J??no JSON', $shown->getErrorOutput());
     }
 
-    public function testWhatIsPublishedIsWatchedAndTheSecretIsOnNoCommandLine(): void
+    public function testAWatcherReceivesPublishedMessagesAndNoCommandLineContainsTheSecret(): void
     {
         $this->startServer();
         $watch = $this->console(['orosync:watch', 'oro/ping', 'acme/orders/7']);
@@ -252,7 +252,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertSame(0, $watch->wait());
     }
 
-    public function testATicketLetsABrowserInAndItsSessionCanBeEnded(): void
+    public function testATicketOpensASessionAndDisconnectEndsIt(): void
     {
         $this->startServer();
         $ticket = trim($this->console(['orosync:ticket'])->mustRun()->getOutput());
@@ -264,7 +264,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertSame(2, $wrong->run(), 'as the server\'s own command');
     }
 
-    public function testTheCommandsOfTheDocumentRun(): void
+    public function testTheCommandsInTheDocumentationWork(): void
     {
         $this->startServer();
         self::assertGreaterThan(4, preg_match_all('~^bin/console (orosync:.+)$~m', self::document(), $lines));

@@ -45,7 +45,7 @@ final class ServerCommandTest extends TestCase
         self::assertStringNotContainsString('OROSYNC_LOG__LEVEL', $output);
     }
 
-    public function testASecretFileIsPassedOnAndTheSecretOfTheShellIsNot(): void
+    public function testTheServerGetsTheSecretFileAndNotTheSecretOfTheShell(): void
     {
         $output = $this->runUntilReady(['orosync:server'], ['secret_file' => '/etc/orosync/secret'], ['OROSYNC_AUTH__SECRET' => 'of the shell']);
 
@@ -53,7 +53,7 @@ final class ServerCommandTest extends TestCase
         self::assertStringContainsString("OROSYNC_AUTH__SECRET=\n", $output);
     }
 
-    public function testWhereTheServersOwnFileSaysWhereToListenNothingElseDoes(): void
+    public function testTheListenAddressOfTheServersOwnFileHasPrecedence(): void
     {
         $output = $this->runUntilReady(['orosync:server'], ['server' => ['config' => '/etc/orosync.toml']]);
 
@@ -61,7 +61,7 @@ final class ServerCommandTest extends TestCase
         self::assertStringContainsString('Launching Orosync server on the addresses of /etc/orosync.toml PID: ', $output);
     }
 
-    public function testTheServerGetsTheTopicsThatTheApplicationDeclares(): void
+    public function testTheServerGetsTheDeclaredTopics(): void
     {
         $output = $this->runUntilReady(['orosync:server'], ['topics' => ['acme/orders/{uid:int}' => 'owner']]);
 
@@ -72,7 +72,7 @@ final class ServerCommandTest extends TestCase
         );
     }
 
-    public function testTopicsOfTheServersOwnFileAreNotHidden(): void
+    public function testTopicsOfTheServersOwnFileAreKept(): void
     {
         file_put_contents($this->directory . '/own.toml', "shards = 1\n\n[[topics]]\npattern = \"acme/x\"\nsubscribe = \"user\"\n");
         $command = $this->start(['orosync:server'], [
@@ -94,7 +94,7 @@ final class ServerCommandTest extends TestCase
 
     /** @dataProvider names */
     #[DataProvider('names')]
-    public function testTheLinesOfTheOldServersComeFirst(string $name, string $lines): void
+    public function testTheOutputStartsWithTheLinesOfTheFormerServers(string $name, string $lines): void
     {
         self::assertStringMatchesFormat($lines . "\npid %d\n%a", $this->runUntilReady([$name], []));
     }
@@ -108,7 +108,7 @@ final class ServerCommandTest extends TestCase
 
     /** @dataProvider verbosities */
     #[DataProvider('verbosities')]
-    public function testVerbosityIsTheLevelOfTheServersLog(string $option, string $level): void
+    public function testVerbositySetsTheServersLogLevel(string $option, string $level): void
     {
         self::assertStringContainsString("OROSYNC_LOG__LEVEL=$level\n", $this->runUntilReady(['orosync:server', $option], []));
     }
@@ -122,7 +122,7 @@ final class ServerCommandTest extends TestCase
 
     /** @dataProvider signals */
     #[DataProvider('signals')]
-    public function testASignalReachesTheServerAndItsExitCodeTheSupervisor(int $signal, string $name): void
+    public function testSignalsReachTheServerAndItsExitCodeReachesTheSupervisor(int $signal, string $name): void
     {
         $command = $this->start(['orosync:server'], []);
         self::waitForReady($command);
@@ -144,7 +144,7 @@ final class ServerCommandTest extends TestCase
 
     /** @dataProvider signals */
     #[DataProvider('signals')]
-    public function testWherePhpMayNotReplaceItselfTheSignalIsPassedOn(int $signal, string $name): void
+    public function testWithoutPcntlExecSignalsAreForwarded(int $signal, string $name): void
     {
         $command = $this->start(['orosync:server'], [], [], ['-d', 'disable_functions=pcntl_exec']);
         self::waitForReady($command);
@@ -167,14 +167,14 @@ final class ServerCommandTest extends TestCase
         }
     }
 
-    public function testItIsFoundInThePath(): void
+    public function testTheBinaryIsFoundInThePath(): void
     {
         $output = $this->runUntilReady(['orosync:server'], ['server' => ['binary' => null]], ['PATH' => $this->directory . ':' . getenv('PATH')]);
 
         self::assertStringContainsString('arguments serve', $output);
     }
 
-    public function testWhereThereIsNoneItSaysWhereItLookedAndWhatToDo(): void
+    public function testAMissingBinaryIsReportedWithTheSearchedPlacesAndARemedy(): void
     {
         $command = $this->start(['orosync:server'], ['server' => ['binary' => 'orosync-server-of-nobody']]);
         $command->wait();
@@ -184,7 +184,7 @@ final class ServerCommandTest extends TestCase
         self::assertMatchesRegularExpression('~"orosync-server-of-nobody" is neither in PATH nor in .*/vendor/bin, .*/target/release\. Install~', $command->getErrorOutput());
     }
 
-    public function testAWrongPathAPortThatIsNoneAndAFileThatCannotRunAreNamed(): void
+    public function testAWrongPathAnInvalidPortAndAFileThatCannotRunAreReported(): void
     {
         file_put_contents($this->directory . '/broken', 'no program');
         chmod($this->directory . '/broken', 0o755);

@@ -17,7 +17,7 @@ final class TicketCommandTest extends ApplicationTestCase
     private const TWO = ['users' => ['id' => UserProvider::class], 'customers' => ['id' => CustomerProvider::class]];
     private const ROLES = ['users' => [User::class => 'user', Customer::class => 'customer']];
 
-    public function testAUserGetsTheClaimsOfHisOwnPage(): void
+    public function testATicketHasTheClaimsOfTheUsersOwnPage(): void
     {
         $this->boot(['ticket' => ['ttl' => 60]]);
 
@@ -35,7 +35,7 @@ final class TicketCommandTest extends ApplicationTestCase
         self::assertSame(['role' => 'anonymous'], $this->ticket([])['claims']);
     }
 
-    public function testAnUnknownUserIsNamedWithTheProvidersAsked(): void
+    public function testAnUnknownUserIsReportedWithTheProviders(): void
     {
         $this->boot();
 
@@ -49,7 +49,7 @@ final class TicketCommandTest extends ApplicationTestCase
         self::assertStringContainsString('No user provider knows "ann" (there is none).', $this->failure(['user' => 'ann']));
     }
 
-    public function testWhereSeveralProvidersKnowTheNameOneIsNamed(): void
+    public function testAProviderMustBeSelectedIfSeveralHaveTheUser(): void
     {
         $this->boot(self::ROLES, [], ['security'], self::TWO + ['all' => ['chain' => ['providers' => ['users', 'customers']]]]);
 

@@ -24,7 +24,7 @@ final class AfterCommitOnMariaDbTest extends AfterCommitTestCase
         return self::$server->parameters;
     }
 
-    public function testWhatTheDatabaseCommitsByItselfWhenATableIsDefined(): void
+    public function testTagsAreAnnouncedAfterAnImplicitCommitByDdl(): void
     {
         $this->reader->executeStatement('DROP TABLE IF EXISTS defined');
         $this->connection->beginTransaction();

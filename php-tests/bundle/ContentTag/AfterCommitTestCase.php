@@ -66,7 +66,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         array_push($this->announced, ...$tags);
     }
 
-    public function testWhatTheOutermostTransactionCommits(): void
+    public function testTagsAreAnnouncedAfterTheOutermostCommit(): void
     {
         $this->connection->beginTransaction();
         $this->save('a');
@@ -79,7 +79,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('a', 'b');
     }
 
-    public function testNothingOfAnInnerTransactionThatIsRolledBack(): void
+    public function testTagsOfARolledBackInnerTransactionAreDropped(): void
     {
         $this->connection->beginTransaction();
         $this->save('a');
@@ -92,7 +92,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('a', 'c');
     }
 
-    public function testNothingWhenTheOutermostIsRolledBackAfterInnerCommits(): void
+    public function testTagsAreDroppedIfTheOutermostTransactionIsRolledBack(): void
     {
         $this->connection->beginTransaction();
         $this->connection->beginTransaction();
@@ -104,7 +104,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('b');
     }
 
-    public function testTwoInnerTransactionsOneAfterTheOther(): void
+    public function testTagsOfTwoConsecutiveInnerTransactionsAreAnnounced(): void
     {
         $this->connection->beginTransaction();
         $this->connection->beginTransaction();
@@ -118,7 +118,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('a');
     }
 
-    public function testARollbackAcrossSeveralLevels(): void
+    public function testARollbackAcrossSeveralLevelsDropsTheTagsOfAll(): void
     {
         $this->connection->beginTransaction();
         $this->save('a');
@@ -135,7 +135,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('a', 'e');
     }
 
-    public function testSavepointsThatAnApplicationWritesItself(): void
+    public function testSavepointsInSqlOfTheApplicationAreFollowed(): void
     {
         $this->connection->beginTransaction();
         $this->connection->executeStatement('savepoint Mine');
@@ -148,7 +148,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('b');
     }
 
-    public function testATagThatWasThereBeforeTheSavepointStays(): void
+    public function testARollbackToASavepointKeepsEarlierTags(): void
     {
         $this->connection->beginTransaction();
         $this->save('a');
@@ -160,7 +160,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('a');
     }
 
-    public function testNothingAfterAStatementHasFailed(): void
+    public function testTagsAreDroppedAfterAFailedStatement(): void
     {
         $this->connection->beginTransaction();
         $this->save('a');
@@ -177,7 +177,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('a');
     }
 
-    public function testWhatIsSavedWithoutATransactionAtOnce(): void
+    public function testTagsAreAnnouncedAtOnceWithoutATransaction(): void
     {
         $this->save('a');
 

@@ -22,7 +22,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
 
     private EntityManagerInterface $manager;
 
-    public function testAnInsertTellsTheListsOfItsKind(): void
+    public function testAnInsertAnnouncesTheCollectionTag(): void
     {
         $this->prepare();
         $this->manager->persist(new Company('acme'));
@@ -31,7 +31,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([self::message('Company_type_collection')], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAnUpdateTellsThePagesOfTheRecord(): void
+    public function testAnUpdateAnnouncesTheTagOfTheEntity(): void
     {
         $contact = $this->prepare();
         $contact->name = 'anna';
@@ -40,7 +40,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([self::message('Contact_1')], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testADeletionTellsBoth(): void
+    public function testADeletionAnnouncesBothTags(): void
     {
         $contact = $this->prepare();
         $this->manager->remove($contact);
@@ -49,7 +49,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([self::message('Contact_1', 'Contact_type_collection')], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAChangedCollectionTellsThePagesOfItsOwner(): void
+    public function testAChangedCollectionAnnouncesTheTagOfItsOwner(): void
     {
         $contact = $this->prepare();
         $contact->labels->clear();
@@ -61,7 +61,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([self::message('Contact_1')], $this->publisher()->take(self::TOPIC), 'filled');
     }
 
-    public function testAnUntrackedEntityIsNotAnnouncedAndTheOthersOfItsFlushAre(): void
+    public function testAnUntrackedEntityIsNotAnnouncedUnlikeOthersOfItsFlush(): void
     {
         $this->prepare();
         $this->manager->persist(new AuditEntry('a company was added'));
@@ -74,7 +74,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAFlushWithoutChangesSaysNothing(): void
+    public function testAFlushWithoutChangesAnnouncesNothing(): void
     {
         $this->prepare();
         $this->manager->flush();
@@ -82,7 +82,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAFlushIsOneMessageWithEachTagOnceAsAList(): void
+    public function testAFlushIsOneMessageWithAListOfDistinctTags(): void
     {
         $this->prepare();
         foreach (['a', 'b'] as $name) {
@@ -104,7 +104,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame(['[{"username":"ann","tagname":"' . self::ENTITY . 'Contact_1"}]'], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAnApplicationThatSaysItselfWhoTheAuthorIsMayAskTheDatabase(): void
+    public function testACustomUserClaimsServiceMayQueryTheDatabase(): void
     {
         $contact = $this->prepare(with: ['doctrine', 'own claims']);
         $contact->name = 'anna';
@@ -124,7 +124,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([self::message('Company_type_collection')], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAProxyOfASkippedClassIsNotAnnouncedEither(): void
+    public function testAProxyOfASkippedClassIsNotAnnounced(): void
     {
         $this->prepare(['skip' => ['\\' . Contact::class]]);
         $this->manager->clear();
@@ -134,7 +134,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testItCanBeSwitchedOff(): void
+    public function testContentTagsCanBeSwitchedOff(): void
     {
         $contact = $this->prepare(['enabled' => false]);
         $contact->name = 'anna';
@@ -157,7 +157,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAFlushWithinAFlushDoesNotMixUpTheTags(): void
+    public function testANestedFlushKeepsItsTagsSeparate(): void
     {
         $this->prepare();
         $listener = new class () {
@@ -182,7 +182,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertContains(self::ENTITY . 'Contact_type_collection', $tags);
     }
 
-    public function testManyTagsAreSeveralMessagesBelowTheBoundOfOne(): void
+    public function testManyTagsAreSplitIntoMessagesWithinTheLimit(): void
     {
         $this->prepare();
         for ($i = 0; $i < 2500; ++$i) {
@@ -209,7 +209,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([self::message('Company_type_collection')], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAGeneratorThatFailsDoesNotKeepAnybodyFromSaving(): void
+    public function testAFailingTagGeneratorDoesNotPreventSaving(): void
     {
         $this->prepare(with: ['doctrine', 'own tags']);
         $this->manager->persist($company = new Company('no tags, please'));
@@ -219,7 +219,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame(['error: A flush was announced without 1 of its entities: no tags for this company'], $this->logger()->lines('was announced without'));
     }
 
-    public function testAGeneratorThatFailsSilencesItsOwnEntitiesAloneAndTheLogHasOneLine(): void
+    public function testAFailingTagGeneratorAffectsOnlyItsEntitiesAndLogsOneLine(): void
     {
         $contact = $this->prepare(with: ['doctrine', 'own tags']);
         $this->manager->persist(new Company('no tags, please'));

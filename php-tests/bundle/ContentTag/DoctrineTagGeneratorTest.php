@@ -30,7 +30,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         $this->manager = $this->manager();
     }
 
-    public function testAStoredEntityIsNamedByClassAndId(): void
+    public function testTheTagOfAStoredEntityConsistsOfClassAndId(): void
     {
         $contact = $this->contact();
 
@@ -38,7 +38,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         self::assertSame([self::CONTACT . '_1', self::CONTACT . '_type_collection'], $this->tags->generate($contact, true));
     }
 
-    public function testEveryRunOfWhatIsNoLetterBecomesOneUnderscore(): void
+    public function testASequenceOfOtherCharactersBecomesOneUnderscore(): void
     {
         self::assertSame(['Orosync_Tests_Application_Entity_B_BDeal_type_collection'], $this->tags->generate(B2BDeal::class, true));
     }
@@ -50,7 +50,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         self::assertSame([self::LABEL . '_en_1'], $this->tags->generate($this->manager->find(Label::class, ['language' => 'en', 'number' => 1])));
     }
 
-    public function testAnIdThatIsAnEnumIsNamedByItsValue(): void
+    public function testAnEnumIdIsRepresentedByItsValue(): void
     {
         $this->manager->persist($deal = new B2BDeal(Stage::Won));
         $this->manager->flush();
@@ -58,7 +58,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         self::assertSame(['Orosync_Tests_Application_Entity_B_BDeal_won'], $this->tags->generate($deal));
     }
 
-    public function testAProxyIsNamedLikeWhatItStandsFor(): void
+    public function testAProxyHasTheTagOfItsEntity(): void
     {
         $id = $this->contact()->id;
         $this->manager->clear();
@@ -66,7 +66,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         self::assertSame([self::CONTACT . '_1'], $this->tags->generate($this->manager->getReference(Contact::class, $id)));
     }
 
-    public function testAnEntityThatIsNewOrDetachedHasNoTagOfItsOwn(): void
+    public function testANewOrDetachedEntityHasNoTagOfItsOwn(): void
     {
         $new = new Contact('new');
         self::assertSame([], $this->tags->generate($new));
@@ -80,7 +80,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         self::assertSame([], $this->tags->generate($detached));
     }
 
-    public function testWhatAnEntityRefersToIsNamedOneLevelDeepAndWithoutCollections(): void
+    public function testTagsOfReferencedEntitiesGoOneLevelDeepWithoutCollectionTags(): void
     {
         $contact = $this->contact();
 
@@ -90,7 +90,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         );
     }
 
-    public function testACollectionThatIsNotLoadedStaysSo(): void
+    public function testAnUninitializedCollectionIsNotLoaded(): void
     {
         $id = $this->contact()->id;
         $this->manager->clear();
@@ -100,7 +100,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         self::assertFalse($contact->labels->isInitialized());
     }
 
-    public function testAClassHasTheTagOfItsCollectionOnly(): void
+    public function testAClassHasOnlyItsCollectionTag(): void
     {
         self::assertSame([self::CONTACT . '_type_collection'], $this->tags->generate(Contact::class, true, true));
         self::assertSame([], $this->tags->generate(Contact::class));
@@ -115,7 +115,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         self::assertFalse($this->tags->supports($empty));
     }
 
-    public function testWhatIsNoEntityHasNoTags(): void
+    public function testOtherValuesHaveNoTags(): void
     {
         foreach ([null, 7, 'text', 'Nobody\Knows\This', new \stdClass(), self::class, [], ['params' => [1]]] as $data) {
             self::assertFalse($this->tags->supports($data));

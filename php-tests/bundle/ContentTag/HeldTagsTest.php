@@ -9,7 +9,7 @@ use PHPUnit\Framework\TestCase;
 
 final class HeldTagsTest extends TestCase
 {
-    public function testEachTagIsHeldOnceAndAsItWas(): void
+    public function testEachTagIsKeptOnceAndUnchanged(): void
     {
         $held = new HeldTags(10);
         $held->add(['a', '7', 'a']);
@@ -19,7 +19,7 @@ final class HeldTagsTest extends TestCase
         self::assertSame(0, $held->dropped());
     }
 
-    public function testWhatIsBeyondTheBoundIsCounted(): void
+    public function testTagsBeyondTheLimitAreCounted(): void
     {
         $held = new HeldTags(2);
         $held->add(['a', 'b', 'c', 'a', 'd']);
@@ -28,7 +28,7 @@ final class HeldTagsTest extends TestCase
         self::assertSame(2, $held->dropped());
     }
 
-    public function testOfTooManySavepointsTheOldestIsForgotten(): void
+    public function testTheOldestOfTooManySavepointsIsDropped(): void
     {
         $held = new HeldTags(10);
         for ($i = 0; $i <= 1000; ++$i) {

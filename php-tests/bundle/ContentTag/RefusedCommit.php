@@ -9,7 +9,7 @@ use Doctrine\DBAL\Connection;
 /** For the databases that can put off looking up a reference until the transaction commits. */
 trait RefusedCommit
 {
-    public function testNothingOfACommitThatTheDatabaseRefuses(): void
+    public function testTagsAreDroppedIfTheDatabaseRefusesTheCommit(): void
     {
         $isSqlite = 'pdo_sqlite' === static::database()['driver'];
         if ($isSqlite) {

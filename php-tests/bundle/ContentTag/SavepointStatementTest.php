@@ -12,7 +12,7 @@ final class SavepointStatementTest extends TestCase
 {
     /** @dataProvider statements */
     #[DataProvider('statements')]
-    public function testItIsReadAsEachDatabaseWritesIt(string $sql, ?string $action, ?string $name): void
+    public function testTheSyntaxOfEachDatabaseIsRecognized(string $sql, ?string $action, ?string $name): void
     {
         $statement = SavepointStatement::of($sql);
 

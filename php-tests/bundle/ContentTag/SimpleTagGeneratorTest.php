@@ -9,7 +9,7 @@ use PHPUnit\Framework\TestCase;
 
 final class SimpleTagGeneratorTest extends TestCase
 {
-    public function testANameAndItsParametersAreJoined(): void
+    public function testATagConsistsOfNameAndParameters(): void
     {
         $tags = new SimpleTagGenerator();
 
@@ -18,12 +18,12 @@ final class SimpleTagGeneratorTest extends TestCase
         self::assertSame(['dashboard_1'], $tags->generate(['name' => 'dashboard', 'params' => ['id' => 1]]));
     }
 
-    public function testTheCollectionIsNamedWithoutParameters(): void
+    public function testTheCollectionTagHasNoParameters(): void
     {
         self::assertSame(['menu_1', 'menu_type_collection'], (new SimpleTagGenerator())->generate(['name' => 'menu', 'params' => [1]], true));
     }
 
-    public function testChildrenAreNamedOneLevelDeepAndWithoutCollections(): void
+    public function testTagsOfChildrenGoOneLevelDeepWithoutCollectionTags(): void
     {
         $data = [
             'name' => 'menu',

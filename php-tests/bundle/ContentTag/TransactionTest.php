@@ -38,7 +38,7 @@ class TransactionTest extends ApplicationTestCase
         self::assertSame(['[' . self::COMPANIES . ',' . self::CONTACTS . ']'], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAnInnerCommitIsNoneYet(): void
+    public function testAnInnerCommitAnnouncesNothing(): void
     {
         $connection = $this->manager->getConnection();
         $connection->beginTransaction();
@@ -51,7 +51,7 @@ class TransactionTest extends ApplicationTestCase
         self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testWhatIsRolledBackIsNeverAnnounced(): void
+    public function testRolledBackChangesAreNotAnnounced(): void
     {
         $connection = $this->manager->getConnection();
         $connection->beginTransaction();
@@ -75,7 +75,7 @@ class TransactionTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testATransactionOutlivesTheResetOfAWorkersServices(): void
+    public function testATransactionSurvivesTheResetOfServices(): void
     {
         $connection = $this->manager->getConnection();
         $connection->beginTransaction();
@@ -104,7 +104,7 @@ class TransactionTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAFlushOfOneManagerDoesNotWaitForTheTransactionOfAnother(): void
+    public function testAFlushDoesNotWaitForATransactionOfAnotherManager(): void
     {
         $this->boot([], [], ['doctrine', 'archive']);
         $this->manager = $this->manager();
@@ -114,7 +114,7 @@ class TransactionTest extends ApplicationTestCase
         self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAConnectionOfTheApplicationsOwnClassStaysOne(): void
+    public function testAConnectionKeepsTheWrapperClassOfTheApplication(): void
     {
         $this->boot([], [], ['doctrine', 'own connection', 'archive']);
         $this->manager = $this->manager();
@@ -134,7 +134,7 @@ class TransactionTest extends ApplicationTestCase
         self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAnnouncingThatFailsLeavesTheCommitAsItIs(): void
+    public function testAFailingAnnouncementDoesNotAffectTheCommit(): void
     {
         $this->publisher()->failure = new \LogicException('not today');
         $connection = $this->manager->getConnection();

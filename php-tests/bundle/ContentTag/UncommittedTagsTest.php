@@ -14,7 +14,7 @@ final class UncommittedTagsTest extends TestCase implements TagAnnouncerInterfac
 {
     private int $announced = 0;
 
-    public function testBeyondItsBoundTagsAreCountedAndTheCommitGoesOnAlsoWithoutALog(): void
+    public function testTagsBeyondTheLimitAreCountedAndTheCommitSucceedsEvenWithoutALog(): void
     {
         $guard = new Guard(new BrokenLogger());
         $uncommitted = new UncommittedTags(fn (): TagAnnouncerInterface => $this, $guard);

@@ -12,14 +12,7 @@ use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 
 final class ConfigurationTest extends ApplicationTestCase
 {
-    public function testAPathAloneIsWhereBrowsersConnect(): void
-    {
-        $container = $this->boot(['frontend' => '/ws']);
-
-        self::assertSame('ws://localhost:80/ws', $container->get('orosync.frontend_endpoint')->resolve()->url());
-    }
-
-    public function testEveryNodeHasASentenceAndAnExample(): void
+    public function testEveryNodeHasADescriptionAndAnExample(): void
     {
         $root = (new Configuration())->getConfigTreeBuilder()->buildTree();
         $nodes = self::below($root);
@@ -31,7 +24,7 @@ final class ConfigurationTest extends ApplicationTestCase
         }
     }
 
-    public function testNothingHasToBeConfigured(): void
+    public function testEverySettingHasADefault(): void
     {
         $container = $this->boot();
 
@@ -43,7 +36,7 @@ final class ConfigurationTest extends ApplicationTestCase
         self::assertSame($secret, $container->get('orosync.shared_secret')->forServer()['OROSYNC_AUTH__SECRET']);
     }
 
-    public function testTwoSecretsAreOneTooMany(): void
+    public function testSecretAndSecretFileTogetherAreRefused(): void
     {
         $this->expectException(InvalidConfigurationException::class);
         $this->expectExceptionMessage('orosync.secret and orosync.secret_file are both set.');
@@ -59,7 +52,7 @@ final class ConfigurationTest extends ApplicationTestCase
         $this->boot(['backend' => '//:1']);
     }
 
-    public function testAPathAloneIsWhereBrowsersReachTheServer(): void
+    public function testAFrontendPathUsesThePagesHost(): void
     {
         $container = $this->boot(['frontend' => '/ws']);
 
@@ -74,7 +67,7 @@ final class ConfigurationTest extends ApplicationTestCase
         $this->boot(['ticket' => ['origins' => ['shop.example.com', 'https://crm.example.com']]]);
     }
 
-    public function testMoreHostsThanATicketHoldsAreRefusedWhenTheContainerIsBuilt(): void
+    public function testTooManyHostsAreRefusedWhenTheContainerIsBuilt(): void
     {
         $this->expectException(InvalidConfigurationException::class);
         $this->expectExceptionMessage('orosync.ticket.origins: 17 hosts, a ticket holds at most 16.');
@@ -82,7 +75,7 @@ final class ConfigurationTest extends ApplicationTestCase
         $this->boot(['ticket' => ['origins' => array_fill(0, 17, 'a')]]);
     }
 
-    public function testAHostMayComeFromTheEnvironment(): void
+    public function testAHostMayBeAnEnvironmentVariable(): void
     {
         $_ENV['CRM_HOST'] = 'crm.example.com';
         try {

@@ -12,7 +12,7 @@ use Symfony\Component\DependencyInjection\Reference;
 final class LogChannelTest extends TestCase
 {
     /** The tag is what MonologBundle reads to give a service the logger of a channel. */
-    public function testAllThatLogsLogsToTheChannelOrosync(): void
+    public function testEveryServiceLogsToTheChannelOrosync(): void
     {
         $container = new ContainerBuilder();
         $container->setParameter('kernel.bundles', []);

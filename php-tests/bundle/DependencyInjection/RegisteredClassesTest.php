@@ -31,7 +31,7 @@ final class RegisteredClassesTest extends TestCase
      * @dataProvider installations
      */
     #[DataProvider('installations')]
-    public function testEveryServiceHasAClassThatThisInstallationCanLoad(array $lacking): void
+    public function testTheClassOfEveryServiceCanBeLoaded(array $lacking): void
     {
         Installation::lacks(...$lacking);
 
@@ -54,7 +54,7 @@ final class RegisteredClassesTest extends TestCase
      * @dataProvider oroInstallations
      */
     #[DataProvider('oroInstallations')]
-    public function testTheSameHoldsInOro(bool $olderDoctrine, array $lacking): void
+    public function testTheClassOfEveryServiceCanBeLoadedInOro(bool $olderDoctrine, array $lacking): void
     {
         if ($olderDoctrine && !Installation::hasOlderDoctrine()) {
             self::markTestSkipped('DBAL 4 cannot pass for DBAL 2.');

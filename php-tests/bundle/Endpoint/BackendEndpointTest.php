@@ -13,7 +13,7 @@ final class BackendEndpointTest extends TestCase
 {
     /** @dataProvider endpoints */
     #[DataProvider('endpoints')]
-    public function testGivesTheExtensionItsEndpoint(array $settings, ?string $expected): void
+    public function testTheBackendIsConvertedToTheExtensionsEndpoint(array $settings, ?string $expected): void
     {
         self::assertSame($expected, (new BackendEndpoint(['key' => 'websocket_backend'] + $settings))->resolve());
     }
@@ -48,7 +48,7 @@ final class BackendEndpointTest extends TestCase
 
     /** @dataProvider mistakes */
     #[DataProvider('mistakes')]
-    public function testAMistakeIsNamedWithItsKeyAndValue(array $settings, string $message): void
+    public function testAnErrorContainsKeyAndValue(array $settings, string $message): void
     {
         $this->expectException(InvalidEndpointException::class);
         $this->expectExceptionMessage($message);

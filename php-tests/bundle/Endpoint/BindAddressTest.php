@@ -13,7 +13,7 @@ final class BindAddressTest extends TestCase
 {
     /** @dataProvider addresses */
     #[DataProvider('addresses')]
-    public function testGivesTheServerItsAddress(?array $settings, ?string $host, ?string $port, ?string $expected): void
+    public function testTheBindAddressIsConvertedToTheServersFormat(?array $settings, ?string $host, ?string $port, ?string $expected): void
     {
         $bind = new BindAddress(null === $settings ? null : ['key' => 'websocket_bind'] + $settings);
 
@@ -37,7 +37,7 @@ final class BindAddressTest extends TestCase
 
     /** @dataProvider adminAddresses */
     #[DataProvider('adminAddresses')]
-    public function testKnowsWhereTheServerAnswersTheOperatorsTools(?array $settings, string $expected): void
+    public function testTheAdminAddressFollowsTheBindAddress(?array $settings, string $expected): void
     {
         self::assertSame($expected, (new BindAddress(null === $settings ? null : ['key' => 'websocket_bind'] + $settings))->admin());
     }
@@ -52,7 +52,7 @@ final class BindAddressTest extends TestCase
         yield 'switched off' => [['dsn' => ''], '127.0.0.1:8081'];
     }
 
-    public function testAPortThatIsNoneIsNamed(): void
+    public function testAnInvalidPortIsReported(): void
     {
         $this->expectException(InvalidEndpointException::class);
         $this->expectExceptionMessage('--host, --port: "http" is not a port.');
@@ -60,7 +60,7 @@ final class BindAddressTest extends TestCase
         (new BindAddress(null))->resolve(null, 'http');
     }
 
-    public function testAnEmptyHostOfTheCommandLineIsAMistake(): void
+    public function testAnEmptyHostOnTheCommandLineIsRefused(): void
     {
         $this->expectException(InvalidEndpointException::class);
         $this->expectExceptionMessage('--host: the address is empty.');

@@ -15,7 +15,7 @@ final class FrontendEndpointTest extends TestCase
 {
     /** @dataProvider endpoints */
     #[DataProvider('endpoints')]
-    public function testGivesABrowserItsUrl(array $settings, ?string $page, array $headers, ?string $expected): void
+    public function testTheFrontendIsConvertedToABrowserUrl(array $settings, ?string $page, array $headers, ?string $expected): void
     {
         self::assertSame($expected, self::endpoint($settings, $page, $headers)->resolve()?->url());
     }
@@ -44,7 +44,7 @@ final class FrontendEndpointTest extends TestCase
         yield 'an empty host is off' => [['host' => ''], 'http://shop.example.com', [], null];
     }
 
-    public function testASocketIsNoPlaceForABrowser(): void
+    public function testAUnixSocketIsRefusedAsFrontend(): void
     {
         $this->expectException(InvalidEndpointException::class);
         $this->expectExceptionMessage('orosync.frontend: "/run/x.sock" is a socket, which browsers cannot reach.');

@@ -26,7 +26,7 @@ final class CompilerPassesTest extends TestCase
 {
     /** @dataProvider passes */
     #[DataProvider('passes')]
-    public function testAPassTakesServicesAsTheyAre(CompilerPassInterface $pass): void
+    public function testACompilerPassAcceptsUnusualServices(CompilerPassInterface $pass): void
     {
         $container = self::oroApplication();
         foreach (
@@ -69,7 +69,7 @@ final class CompilerPassesTest extends TestCase
         }
     }
 
-    public function testAnOroApplicationMayHaveRemovedItsListener(): void
+    public function testACompilerPassAcceptsAMissingOroListener(): void
     {
         $container = self::oroApplication();
         $container->removeDefinition('oro_sync.event_listener.doctrine_tag');
@@ -78,7 +78,7 @@ final class CompilerPassesTest extends TestCase
         $this->addToAssertionCount(1);
     }
 
-    public function testAClassThatIsSkippedAndDoesNotExistIsNamed(): void
+    public function testASkippedClassThatDoesNotExistIsReported(): void
     {
         $container = self::oroApplication(['content_tags' => ['skip' => ['Acme\Gone']]]);
 

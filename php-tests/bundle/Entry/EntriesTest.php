@@ -82,7 +82,7 @@ final class EntriesTest extends ApplicationTestCase
 
     private const WITH = ['security', 'twig', 'doctrine', 'everything', 'no debug'];
 
-    public function testEachEntryIsAmongThese(): void
+    public function testEveryEntryPointIsListed(): void
     {
         $entries = $this->boot([], [], self::WITH)->getParameter(Entries::PARAMETER);
         $known = self::known();
@@ -100,7 +100,7 @@ final class EntriesTest extends ApplicationTestCase
 
     /** @dataProvider failures */
     #[DataProvider('failures')]
-    public function testTheApplicationContinues(string $action, string $failure): void
+    public function testAFailureDoesNotAffectTheApplication(string $action, string $failure): void
     {
         $working = \in_array($action, self::WITH_TAGS, true) ? [Failure::NOT_OF_TAGS] : [];
         $this->boot([
@@ -124,7 +124,7 @@ final class EntriesTest extends ApplicationTestCase
         }
     }
 
-    public function testWhatFailedIsLoggedWithWhatToDoAndCounted(): void
+    public function testAFailureIsLoggedWithARemedyAndCounted(): void
     {
         $this->boot([], [], ['security', Failure::OF_CALLS]);
         $this->logOut();
@@ -136,7 +136,7 @@ final class EntriesTest extends ApplicationTestCase
         self::assertSame(1, $this->kernel()->getContainer()->get('orosync.guard')->count());
     }
 
-    public function testTheProfilerCountsWhatFailed(): void
+    public function testTheProfilerCountsFailures(): void
     {
         $this->boot([], [], [...self::WITH, Failure::OF_CALLS]);
         $browser = $this->browser();
@@ -151,7 +151,7 @@ final class EntriesTest extends ApplicationTestCase
         );
     }
 
-    public function testADeveloperSeesWhatFailsInAPage(): void
+    public function testInDebugModeAFailureInAPageIsAnException(): void
     {
         $this->boot([], [], ['security', 'twig', 'doctrine', Failure::OF_CALLS]);
 
@@ -166,7 +166,7 @@ final class EntriesTest extends ApplicationTestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testARequestAndACommandEndAlsoWhereTheirOutageCannotBeLogged(): void
+    public function testRequestsAndCommandsEndNormallyIfAnOutageCannotBeLogged(): void
     {
         // A connection is the process's: other tests have theirs to port 1.
         $container = $this->boot(['backend' => '//127.0.0.1:' . Project::freePorts(1)[0]], [], [...self::WITH, Failure::OF_THE_LOG]);

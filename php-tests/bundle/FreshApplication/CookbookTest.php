@@ -53,7 +53,7 @@ final class CookbookTest extends TestCase
         self::assertFalse($browsers[1]->next()[1]['isOn'], 'not the message of the first project');
     }
 
-    public function testTheBundleAsksTheYamlAndNotPhpIni(): void
+    public function testTheBundleUsesTheYamlSettingsInsteadOfPhpIni(): void
     {
         [$port] = Project::freePorts(1);
         $project = self::project("orosync:\n    backend: '//*:$port'\n    server: {bind: '//127.0.0.1:$port'}\n");
@@ -67,7 +67,7 @@ final class CookbookTest extends TestCase
         self::assertSame(['oro/maintenance', ['isOn' => true, 'userId' => null]], $browser->next());
     }
 
-    public function testTheServerOfTheConsoleTakesTheSecretOfTheYamlAndNotOfTheEnvironment(): void
+    public function testTheServerCommandUsesTheSecretOfTheYamlInsteadOfTheEnvironment(): void
     {
         [$port] = Project::freePorts(1);
         $project = self::project("orosync:\n    backend: '//*:$port'\n    server: {bind: '//127.0.0.1:$port'}\n");
@@ -80,7 +80,7 @@ final class CookbookTest extends TestCase
         self::assertTrue($browser->next()[1]['isOn']);
     }
 
-    public function testInDockerPhpReachesTheServerByItsName(): void
+    public function testTheBackendMayBeADockerServiceName(): void
     {
         $project = (new Project())->withBundle()
             ->write('config/packages/orosync.yaml', (new Example('docs/recipes.md', 'Docker'))->file('config/packages/orosync.yaml'))
@@ -96,7 +96,7 @@ final class CookbookTest extends TestCase
         $kernel->shutdown();
     }
 
-    public function testATestOfAnApplicationCanAssertItsMessages(): void
+    public function testAnApplicationTestCanAssertPublishedMessages(): void
     {
         $recipe = new Example('docs/symfony.md', 'In the tests of the application');
         $topics = new Example('docs/symfony.md', 'A topic of your own');

@@ -29,7 +29,7 @@ final class DocumentedTopicsTest extends TestCase
      * @dataProvider recipes
      */
     #[DataProvider('recipes')]
-    public function testWhatIsDeclaredIsWhatTheServerIsGiven(string $heading, array $rules): void
+    public function testTheServerGetsTheDeclarationsOfTheDocumentation(string $heading, array $rules): void
     {
         $this->boot(self::application()->write('config/packages/orosync.yaml', self::recipe($heading)->file('config/packages/orosync.yaml')));
 
@@ -44,7 +44,7 @@ final class DocumentedTopicsTest extends TestCase
         yield ['A grant', ['acme/project/{id:int}' => 'granted']];
     }
 
-    public function testEachRecipeIsRun(): void
+    public function testEveryRecipeIsTested(): void
     {
         preg_match_all('~^### (.+)$~m', self::recipe('Who may listen')->text(), $headings);
 
@@ -80,7 +80,7 @@ final class DocumentedTopicsTest extends TestCase
         self::assertSame(['acme/project/3', 'acme/project/5'], $this->granted(''));
     }
 
-    public function testTheTemplatesNameWhatTheyShow(): void
+    public function testTheTemplatesOfTheDocumentationTagTheirContent(): void
     {
         $this->boot(self::application());
         [$contact, $first, $second] = $this->save('App\Entity\Contact', 'App\Entity\Order', 'App\Entity\Order');

@@ -44,7 +44,7 @@ final class FiveStepsTest extends TestCase
         }
     }
 
-    public function testTheyLeadFromAnApplicationToTheFirstMessage(): void
+    public function testTheFiveStepsDeliverAMessageToABrowser(): void
     {
         [$project, $site] = $this->follow();
 
@@ -72,7 +72,7 @@ final class FiveStepsTest extends TestCase
         self::assertSame(['extension', 'endpoint', 'secret', 'binary', 'server', 'ticket', 'topics', 'refusals', 'browsers'], $lines[2]);
     }
 
-    public function testAnOwnTopicReachesThePagesOfItsSubscribers(): void
+    public function testAMessageToATopicOfTheApplicationReachesItsSubscribers(): void
     {
         [, $site] = $this->follow(self::applicationThatShips());
 

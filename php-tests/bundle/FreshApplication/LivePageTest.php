@@ -70,7 +70,7 @@ final class LivePageTest extends TestCase
      * @dataProvider places
      */
     #[DataProvider('places')]
-    public function testWhatIsNamedAnywhereIsInThePage(string $layout, array $templates, array $tags): void
+    public function testThePageHasTheTagsOfAllItsTemplates(string $layout, array $templates, array $tags): void
     {
         $browser = $this->browser(['base' => $layout] + $templates);
         $browser->request('GET', '/page/home');
@@ -78,7 +78,7 @@ final class LivePageTest extends TestCase
         self::assertSame($tags, self::tagsIn($browser));
     }
 
-    public function testTheNextPageBeginsWithNone(): void
+    public function testTagsAreNotKeptForTheNextPage(): void
     {
         $browser = $this->browser([
             'base' => self::AT_THE_END,
@@ -92,7 +92,7 @@ final class LivePageTest extends TestCase
         self::assertSame([], self::tagsIn($browser));
     }
 
-    public function testThePageOfAnErrorShowsNothingOfTheOneThatFailed(): void
+    public function testAnErrorPageHasNoTagsOfTheFailedPage(): void
     {
         $browser = $this->browser([
             'base' => self::AT_THE_END,
@@ -111,7 +111,7 @@ final class LivePageTest extends TestCase
         self::assertSame(['error'], self::tagsIn($browser));
     }
 
-    public function testAFragmentThatFailsTakesNoTagsAlong(): void
+    public function testAFailedFragmentAddsNoTags(): void
     {
         $browser = $this->browser([
             'base' => self::AT_THE_END,
@@ -124,7 +124,7 @@ final class LivePageTest extends TestCase
         self::assertSame(['a'], self::tagsIn($browser));
     }
 
-    public function testALengthThatTheApplicationHasSaidIsThatOfTheWholePage(): void
+    public function testAContentLengthHeaderIsUpdated(): void
     {
         $browser = $this->browser([
             'base' => self::IN_THE_HEAD,
@@ -137,7 +137,7 @@ final class LivePageTest extends TestCase
         self::assertSame(['a'], self::tagsIn($browser));
     }
 
-    public function testEachPageOfAWorkerIsAsOldAsItsOwnRequest(): void
+    public function testEachPageOfAWorkerHasTheTimeOfItsOwnRequest(): void
     {
         $this->browser(['home' => '{{ orosync_page() }}']);
 
@@ -151,7 +151,7 @@ final class LivePageTest extends TestCase
         }
     }
 
-    public function testAPageWithoutAStatedStartBeganWhenTheKernelGotItsRequest(): void
+    public function testWithoutARequestTimeAPageHasTheTimeAtWhichTheKernelReceivedTheRequest(): void
     {
         $this->browser(['home' => "{{ render(controller('App\\\\Controller\\\\PageController::slow')) }}", 'part' => '{{ orosync_page() }}']);
         $before = microtime(true);
@@ -174,7 +174,7 @@ final class LivePageTest extends TestCase
         self::assertSame([1_790_000_000_000, 1_790_000_000_000], [self::startOf($first), self::startOf($second)]);
     }
 
-    public function testTheConsoleOfTheBrowserIsQuietWhereTheTemplateSaysSo(): void
+    public function testConsoleWarningsCanBeSwitchedOffInTheTemplate(): void
     {
         $browser = $this->browser(['home' => '{{ orosync_page(warnings = false) }}', 'loud' => '{{ orosync_page() }}']);
 

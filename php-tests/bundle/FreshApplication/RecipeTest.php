@@ -25,7 +25,7 @@ final class RecipeTest extends TestCase
         $this->kernel?->shutdown();
     }
 
-    public function testTheManifestSaysOnlyWhatFlexKnows(): void
+    public function testTheManifestContainsOnlyKeysThatFlexSupports(): void
     {
         $manifest = self::manifest();
 
@@ -39,17 +39,17 @@ final class RecipeTest extends TestCase
         self::assertInstanceOf(InMemoryPublisher::class, $this->boot('test')->get('seen.publisher'));
     }
 
-    public function testElsewhereThePublisherIsTheRealOne(): void
+    public function testOutsideOfTestsThePublisherIsTheRealOne(): void
     {
         self::assertNotInstanceOf(InMemoryPublisher::class, $this->boot('prod')->get('seen.publisher'));
     }
 
-    public function testTheTicketRouteIsThere(): void
+    public function testTheRecipeAddsTheTicketRoute(): void
     {
         self::assertSame('/sync/ticket', $this->boot('dev')->get('router')->generate('oro_sync_ticket'));
     }
 
-    public function testTheVariablesAreThoseThatTheConfigurationReads(): void
+    public function testTheRecipeSetsTheVariablesOfItsConfiguration(): void
     {
         $variables = array_filter(array_keys(self::manifest()['env']), static fn (string $name): bool => !str_starts_with($name, '#'));
         preg_match_all('/%env\((\w+)\)%/', file_get_contents(self::RECIPE . '/config/packages/orosync.yaml'), $read);
@@ -57,7 +57,7 @@ final class RecipeTest extends TestCase
         self::assertSame($read[1], array_values($variables));
     }
 
-    public function testTheConfigurationIsReadableOnTheConsole(): void
+    public function testTheConsoleShowsTheRecipesConfiguration(): void
     {
         $this->boot('dev');
         $shown = $this->console(['command' => 'debug:config', 'name' => 'orosync']);
@@ -68,7 +68,7 @@ final class RecipeTest extends TestCase
         self::assertStringContainsString('# Seconds until an unused ticket expires.', $this->console(['command' => 'config:dump-reference', 'name' => 'orosync']));
     }
 
-    public function testTheLinesForMonologAreTheDocumentsAndConfigureAHandlerOfTheChannel(): void
+    public function testTheMonologConfigurationMatchesTheDocumentation(): void
     {
         $recipe = file_get_contents(self::RECIPE . '/config/packages/orosync.yaml');
         self::assertSame(1, preg_match('~^#when@prod:\n(?:#    .+\n)+~m', $recipe, $commented));
@@ -83,7 +83,7 @@ final class RecipeTest extends TestCase
         );
     }
 
-    public function testTheNotesNameStepsOfTheReadme(): void
+    public function testTheRecipesNotesReferToStepsOfTheReadme(): void
     {
         $notes = file_get_contents(self::RECIPE . '/post-install.txt');
         $readme = file_get_contents(\dirname(__DIR__, 3) . '/README.md');

@@ -20,7 +20,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
         $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/' . bin2hex(random_bytes(4)) . '/var/maintenance';
     }
 
-    public function testTheFileIsThereWhileItIsOnAndPagesAreTold(): void
+    public function testTheFlagFileExistsDuringMaintenanceAndPagesAreNotified(): void
     {
         $mode = $this->mode();
         self::assertFalse($mode->isOn());
@@ -36,7 +36,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
         self::assertSame(['{"isOn":false,"userId":null}'], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testWhoSwitchesItOnInAPageIsNamed(): void
+    public function testTheNotificationNamesTheUserWhoSwitchedMaintenanceOn(): void
     {
         $mode = $this->mode();
         $this->logIn(new User('ann', 7, null));
@@ -56,7 +56,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
         self::assertCount(4, $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAFileThatCannotBeWrittenIsNamedAndNothingIsAnnounced(): void
+    public function testAFlagFileThatCannotBeWrittenIsReportedAndPagesAreNotNotified(): void
     {
         touch(\dirname($this->file, 3) . '/not-a-directory');
         $mode = $this->boot(['maintenance' => ['flag_file' => getenv('BUNDLE_TEST_DIRECTORY') . '/not-a-directory/maintenance']])->get(MaintenanceMode::class);
@@ -71,7 +71,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testTheEventsOfAnOroApplicationAreAnnouncedAndNoFileIsWritten(): void
+    public function testOrosMaintenanceEventsNotifyPagesWithoutAFlagFile(): void
     {
         $mode = $this->mode();
         $this->logIn(new User('ann', 7, null));

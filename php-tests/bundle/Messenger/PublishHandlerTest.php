@@ -14,7 +14,7 @@ use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
 
 final class PublishHandlerTest extends TestCase
 {
-    public function testAMessageLeavesAsItWasGiven(): void
+    public function testTheHandlerPublishesTheMessageUnchanged(): void
     {
         $publisher = new InMemoryPublisher();
         (new PublishHandler($publisher))(new Publish('acme/orders/7', ['shipped' => 1], ['a'], ['b']));
@@ -24,7 +24,7 @@ final class PublishHandlerTest extends TestCase
         self::assertSame([['a'], ['b']], [$message->exclude, $message->eligible]);
     }
 
-    public function testWhileTheServerIsAwayNothingIsHandedToTheLink(): void
+    public function testWhileTheServerIsUnreachableTheHandlerPublishesNothing(): void
     {
         $publisher = new RecordingPublisher(acknowledges: false);
         try {

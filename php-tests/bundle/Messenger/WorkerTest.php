@@ -71,7 +71,7 @@ final class WorkerTest extends TestCase
         $this->kernel->shutdown();
     }
 
-    public function testWhatAWorkerHasAcknowledgedTheServerHas(): void
+    public function testTheWorkerAcknowledgesAMessageAfterTheServer(): void
     {
         $this->server = $this->project->startServer();
         $page = $this->page();
@@ -125,7 +125,7 @@ final class WorkerTest extends TestCase
         );
     }
 
-    public function testAWorkerContinuesWhenTheServerIsBack(): void
+    public function testAWorkerContinuesWhenTheServerIsReachableAgain(): void
     {
         $this->server = $this->project->startServer();
         $container = $this->kernel->getContainer();

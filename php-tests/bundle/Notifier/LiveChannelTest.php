@@ -43,7 +43,7 @@ final class LiveChannelTest extends TestCase
         ], $message->payload);
     }
 
-    public function testTheTopicIsTheApplications(): void
+    public function testTheTopicOfNotificationsIsConfigurable(): void
     {
         $publisher = $this->boot("orosync: {test: true, notifier: {topic: 'acme/{uid}/notices'}}");
         $this->kernel->getContainer()->get('seen.notifier')->send(new Notification('Hello', ['orosync']), new UserRecipient(7));
@@ -52,7 +52,7 @@ final class LiveChannelTest extends TestCase
         self::assertSame(['acme/7/notices', 'acme/0188fd5c-1e4f/notices'], array_column($publisher->messages(), 'topic'));
     }
 
-    public function testAnExceptionDoesNotReachABrowser(): void
+    public function testANotificationDoesNotContainTheException(): void
     {
         $publisher = new InMemoryPublisher();
         (new LiveChannel(static fn (): InMemoryPublisher => $publisher, '{uid}', new Guard(new NullLogger())))->notify(
@@ -64,7 +64,7 @@ final class LiveChannelTest extends TestCase
         self::assertStringNotContainsString('LiveChannelTest.php', $publisher->messages()[0]->json);
     }
 
-    public function testARecipientWithoutAUserIsLeftToOtherChannels(): void
+    public function testARecipientWithoutAUserIsNotSupported(): void
     {
         $channel = new LiveChannel(static fn (): InMemoryPublisher => new InMemoryPublisher(), '{uid}', new Guard(new NullLogger()));
         self::assertFalse($channel->supports(new Notification('Hello'), new NoRecipient()));
@@ -75,7 +75,7 @@ final class LiveChannelTest extends TestCase
         $channel->notify(new Notification('Hello'), new NoRecipient());
     }
 
-    public function testATopicForEverybodyIsRefusedWithItsKeyAndTheFix(): void
+    public function testANotificationTopicWithoutUidIsRefused(): void
     {
         $this->expectException(InvalidConfigurationException::class);
         $this->expectExceptionMessage(

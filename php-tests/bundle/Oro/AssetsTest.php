@@ -15,7 +15,7 @@ final class AssetsTest extends OroTestCase
      * @dataProvider manners
      */
     #[DataProvider('manners')]
-    public function testOrosAssetsStayInPlaceAndOursAreNotPublished(array $options): void
+    public function testOrosAssetsAreKeptAndTheBundlesAreNotPublished(array $options): void
     {
         $published = $this->install([], $options);
 
@@ -29,7 +29,7 @@ final class AssetsTest extends OroTestCase
      * @dataProvider manners
      */
     #[DataProvider('manners')]
-    public function testWhereTheBundleIsRegisteredByHandOursLieBesideThem(array $options): void
+    public function testTheAssetsOfAManuallyRegisteredBundleArePublishedBesideOros(array $options): void
     {
         $published = $this->install(['bundle by hand'], $options);
 

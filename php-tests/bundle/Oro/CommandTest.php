@@ -18,7 +18,7 @@ final class CommandTest extends OroTestCase
         . "oro/outdated_user_page\n\n[auth]\n"
         . "allowed_origins = [\"crm.example.com\", \"localhost\", \"127.0.0.1\"]\n";
 
-    public function testAnOroWithoutTopicsOfItsOwnExportsItsOriginsAlone(): void
+    public function testWithoutTopicsOfTheApplicationOnlyOriginsAreExported(): void
     {
         $this->boot();
         $console = $this->console();
@@ -28,7 +28,7 @@ final class CommandTest extends OroTestCase
         self::assertSame('', $console->getErrorOutput(true));
     }
 
-    public function testBroadcastAndSecuredHandlersAreExportedExactlyAndTheRestIsReported(): void
+    public function testBroadcastAndSecuredHandlersAreExportedAndOthersAreReported(): void
     {
         $this->boot([], ['acme']);
         $console = $this->console();
@@ -67,7 +67,7 @@ final class CommandTest extends OroTestCase
         ));
     }
 
-    public function testTheImapHandlerUnderAnotherNameIsTwoRules(): void
+    public function testARenamedImapHandlerIsExportedAsTwoRules(): void
     {
         StandIns::register();
         $route = new \Gos\Bundle\PubSubRouterBundle\Router\Route('acme/fail/{user_id}', 'x', [], ['user_id' => '\d+|\*']);
@@ -76,7 +76,7 @@ final class CommandTest extends OroTestCase
         self::assertSame(['acme/fail/*' => 'user', 'acme/fail/{user_id:int}' => 'owner'], array_column($rules, 'subscribe', 'pattern'));
     }
 
-    public function testABraceThatIsNoCaptureMeansItself(): void
+    public function testALiteralBraceIsEscaped(): void
     {
         StandIns::register();
         $route = new \Gos\Bundle\PubSubRouterBundle\Router\Route('acme/{a-b}/{room}/{', 'acme.odd');
@@ -85,7 +85,7 @@ final class CommandTest extends OroTestCase
         self::assertSame(['acme/{{a-b}}/{room}/{{'], array_column($rules, 'pattern'));
     }
 
-    public function testAPartOfASegmentThatMayBeAnyTextIsReported(): void
+    public function testAnUnrestrictedPartOfASegmentIsReported(): void
     {
         $route = new \Gos\Bundle\PubSubRouterBundle\Router\Route('acme/user_{name}', 'x');
         $translation = (new RouteTranslator())->translate('acme.user', $route, \Oro\Bundle\SyncBundle\Topic\BroadcastTopic::class);
@@ -94,7 +94,7 @@ final class CommandTest extends OroTestCase
         self::assertSame('{name} matches any text within a segment, which the server does not support. The topic is omitted.', $translation->findings[0]->advice);
     }
 
-    public function testACheckWithoutAServerFailsAndSaysWhereItAsked(): void
+    public function testACheckWithoutAServerFailsAndReportsTheAddress(): void
     {
         $this->boot();
         $console = $this->console();
@@ -103,7 +103,7 @@ final class CommandTest extends OroTestCase
         self::assertStringContainsString('No answer from http://127.0.0.1:1/topics', $console->getDisplay(true));
     }
 
-    public function testACheckAsksTheServerOfThisApplication(): void
+    public function testTheCheckConnectsToTheServerOfTheApplication(): void
     {
         // A port that nobody can listen at without root.
         $this->boot(['server' => ['bind' => '//127.0.0.1:1']]);
@@ -113,7 +113,7 @@ final class CommandTest extends OroTestCase
         self::assertStringContainsString('No answer from http://127.0.0.1:2/topics', $console->getDisplay(true));
     }
 
-    public function testTheOldServersCommandNameIsOurs(): void
+    public function testTheCommandHasTheNameOfOrosServer(): void
     {
         $this->boot();
         $application = new \Symfony\Bundle\FrameworkBundle\Console\Application($this->container()->get('kernel'));
@@ -122,7 +122,7 @@ final class CommandTest extends OroTestCase
         self::assertFalse($application->has('orosync:maintenance'), 'Oro has a maintenance mode of its own');
     }
 
-    public function testTheOperatorsCommandsGoByOrosParameters(): void
+    public function testTheCommandsUseOrosParameters(): void
     {
         $this->boot([], [], ['websocket_backend_dsn' => 'tcp://127.0.0.1:1', 'websocket_frontend_dsn' => '//*:443/ws']);
         $console = $this->console();
@@ -137,7 +137,7 @@ final class CommandTest extends OroTestCase
         }
     }
 
-    public function testMigrateReportsWhatMapsAndWhatNeedsADecision(): void
+    public function testMigrateReportsTranslatedTopicsAndOpenDecisions(): void
     {
         $this->boot([], ['acme', 'acme decorator'], [
             'websocket_server_dsn' => '//0.0.0.0:8080',
@@ -199,7 +199,7 @@ final class CommandTest extends OroTestCase
         );
     }
 
-    public function testMigrateOfAStockOroHasNothingToDecide(): void
+    public function testMigrateOfAStandardOroReportsNoOpenDecisions(): void
     {
         $this->boot();
         $console = $this->console();
@@ -209,7 +209,7 @@ final class CommandTest extends OroTestCase
         self::assertStringContainsString('None of Oro\'s services is decorated or replaced.', $console->getDisplay(true));
     }
 
-    public function testEveryServiceCanBeBuiltAndFits(): void
+    public function testEveryServiceCanBeBuilt(): void
     {
         $container = $this->boot([], ['publisher', 'tickets']);
         foreach (array_filter($container->getServiceIds(), static fn (string $id): bool => 1 === preg_match('/^(orosync|oro_sync)/i', $id)) as $id) {

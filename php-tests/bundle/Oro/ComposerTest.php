@@ -32,7 +32,7 @@ final class ComposerTest extends TestCase
 
     /** @dataProvider applications */
     #[DataProvider('applications')]
-    public function testWhatTheApplicationLocksIsAccepted(int $column): void
+    public function testTheLockedPackagesOfOroApplicationsAreAccepted(int $column): void
     {
         $composer = self::composer();
 

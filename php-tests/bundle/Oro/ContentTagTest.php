@@ -22,7 +22,7 @@ class ContentTagTest extends OroTestCase
     private const COMPANIES = 'Orosync_Tests_Application_Entity_Company_type_collection';
     private const LABELS = 'Orosync_Tests_Application_Entity_Label_type_collection';
 
-    public function testAFlushIsOneMessageByOrosSenderWithTheAuthorAsOroGivesIt(): void
+    public function testAFlushIsOneMessageOfOrosSenderWithItsAuthor(): void
     {
         $this->boot();
         $this->manager();
@@ -32,7 +32,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message('ann', self::COMPANIES, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testOutsideOfALoginTheAuthorIsNull(): void
+    public function testWithoutALoginTheAuthorIsNull(): void
     {
         $this->boot();
         $this->manager();
@@ -41,7 +41,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testWhatATransactionSavesIsSentWhenItCommits(): void
+    public function testTagsOfATransactionAreSentAfterItsCommit(): void
     {
         $this->boot();
         $manager = $this->manager();
@@ -54,7 +54,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::COMPANIES, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testWhatIsRolledBackIsNeverSent(): void
+    public function testTagsOfARolledBackTransactionAreNotSent(): void
     {
         $this->boot();
         $manager = $this->manager();
@@ -74,7 +74,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testARollbackToASavepointIsNotReportedByOroAndItsTagsAreSent(): void
+    public function testTagsAreSentDespiteARollbackToASavepointWhichOroDoesNotReport(): void
     {
         $this->boot();
         $manager = $this->manager();
@@ -93,7 +93,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::COMPANIES, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAFormsFlushIsSentWhenItsTransactionCommitsAlthoughAnotherConnectionWasUsedBefore(): void
+    public function testTagsWaitForTheirTransactionEvenIfAnotherConnectionWasUsedBefore(): void
     {
         $container = $this->boot();
         $manager = $this->manager();
@@ -106,7 +106,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAnotherConnectionIsNotWatchedAndItsTagsAreSentWithTheFlush(): void
+    public function testTagsOfAnUnwatchedConnectionAreSentWithTheFlush(): void
     {
         $this->boot();
         $default = $this->manager()->getConnection();
@@ -120,7 +120,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testARefusedCommitNeverSendsTags(): void
+    public function testTagsOfARefusedCommitAreNotSent(): void
     {
         $this->boot();
         $connection = $this->manager()->getConnection();
@@ -146,7 +146,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testWhatIsCommittedIsSentAlthoughAnotherWatcherFails(): void
+    public function testCommittedTagsAreSentEvenIfAnotherWatcherFails(): void
     {
         $container = $this->boot();
         $connection = $this->manager()->getConnection();
@@ -162,7 +162,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAnnouncingThatFailsLeavesTheCommitAsItIs(): void
+    public function testAFailingAnnouncementDoesNotAffectTheCommit(): void
     {
         $container = $this->boot(with: ['acme decorator']);
         $connection = $this->manager()->getConnection();
@@ -175,7 +175,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame(['error: A change was not announced: not today'], $this->logger()->lines('not announced'));
     }
 
-    public function testTheConnectionIsAlwaysOfTheClassThatOroWrites(): void
+    public function testTheConnectionHasTheClassThatOroGenerates(): void
     {
         foreach (['prod', 'test'] as $environment) {
             $container = $this->boot(environment: $environment);
@@ -183,7 +183,7 @@ class ContentTagTest extends OroTestCase
         }
     }
 
-    public function testAConnectionOfTheApplicationsOwnClassIsWatchedLikeAnyOther(): void
+    public function testAConnectionWithAWrapperClassOfTheApplicationIsWatched(): void
     {
         $this->boot(with: ['own connection']);
         $connection = $this->manager()->getConnection();
@@ -212,7 +212,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame('in-memory:', $container->get(PublisherInterface::class)->status()->endpoint);
     }
 
-    public function testDecoratorsOfTheApplicationStayInPlace(): void
+    public function testDecoratorsOfTheApplicationAreKept(): void
     {
         $container = $this->boot(with: ['acme decorators']);
         $manager = $this->manager();
@@ -228,7 +228,7 @@ class ContentTagTest extends OroTestCase
         }
     }
 
-    public function testSubclassesOfTheApplicationStayAndTheirTagsAreSentWithTheFlush(): void
+    public function testSubclassesOfTheApplicationAreKeptAndTheirTagsAreSentWithTheFlush(): void
     {
         $container = $this->boot(with: ['acme subclasses']);
         $this->manager()->getConnection()->beginTransaction();
@@ -238,7 +238,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame(1, $container->get('oro_sync.event_listener.doctrine_tag')->calls);
     }
 
-    public function testTagsThatDoNotComeFromAFlushDoNotWait(): void
+    public function testTagsOutsideOfAFlushAreSentAtOnce(): void
     {
         $container = $this->boot();
         $this->manager()->getConnection()->beginTransaction();
@@ -248,7 +248,7 @@ class ContentTagTest extends OroTestCase
         self::assertFalse($container->get('oro_sync.content.data_update_topic_sender')->send([]));
     }
 
-    public function testAFlushOfVeryManyTagsIsSeveralMessages(): void
+    public function testTheTagsOfALargeFlushAreSplitIntoSeveralMessages(): void
     {
         $container = $this->boot();
         $tags = array_map(static fn (int $i): string => 'tag_' . $i, range(1, 1001));
@@ -257,7 +257,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([1000, 1], array_map(static fn (string $json): int => \count(json_decode($json)), $this->publisher()->take(self::TOPIC)));
     }
 
-    public function testClassesThatOroOrTheConfigurationSkipsAreNotSent(): void
+    public function testSkippedClassesOfOroAndTheConfigurationAreNotSent(): void
     {
         $this->boot(['content_tags' => ['skip' => [Company::class]]]);
         $this->manager();

@@ -35,7 +35,7 @@ final class EntriesTest extends OroTestCase
     /** Oro's own listeners, which tell by ours. */
     private const OTHERS = ['switchMaintenance', 'logOut'];
 
-    public function testEachEntryIsAmongThese(): void
+    public function testEveryEntryPointIsListed(): void
     {
         $entries = $this->boot()->getParameter(Entries::PARAMETER);
         $known = [...array_keys(self::ENTRIES), ...EntriesInSymfony::known()];
@@ -46,7 +46,7 @@ final class EntriesTest extends OroTestCase
 
     /** @dataProvider failures */
     #[DataProvider('failures')]
-    public function testOroContinues(string $action, string $failure): void
+    public function testAFailureDoesNotAffectOro(string $action, string $failure): void
     {
         $this->boot([], [$failure]);
 

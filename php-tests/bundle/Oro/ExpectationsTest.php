@@ -8,7 +8,7 @@ use PHPUnit\Framework\TestCase;
 
 final class ExpectationsTest extends TestCase
 {
-    public function testEveryTestThatTheTableOfWhatOroExpectsNamesIsThere(): void
+    public function testEveryTestNamedInOrosContractExists(): void
     {
         $root = \dirname(__DIR__, 3);
         $table = strstr(file_get_contents($root . '/docs/oro.md'), '## What Oro expects');

@@ -36,14 +36,14 @@ final class ObstaclesTest extends TestCase
         mkdir($this->directory);
     }
 
-    public function testWhereAllIsWellThereAreNone(): void
+    public function testAWorkingInstallationHasNoObstacles(): void
     {
         (new Filesystem())->dumpFile($this->directory . '/bundles/orosync/js/sync.js', '');
 
         self::assertSame([], $this->find());
     }
 
-    public function testAPublisherThatCannotSendSaysWhy(): void
+    public function testAnAbsentPublisherIsReportedWithItsReason(): void
     {
         $absent = new AbsentPublisher('the PHP extension "orosync" is not loaded (cli).', LogLevel::WARNING, new OutageLog($this->directory, new NullLogger()));
 
@@ -81,7 +81,7 @@ final class ObstaclesTest extends TestCase
         self::assertStringStartsWith('websocket_server_dsn', $found[0]);
     }
 
-    public function testOwnAssetsInPlaceOfOrosJavaScriptAreReported(): void
+    public function testAssetsThatReplaceOrosJavaScriptAreReported(): void
     {
         (new Filesystem())->mirror(\dirname(__DIR__, 3) . '/js/src', $this->directory . '/bundles/orosync');
 

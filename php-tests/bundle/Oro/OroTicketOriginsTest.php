@@ -21,7 +21,7 @@ final class OroTicketOriginsTest extends TestCase
         $this->logger = new RecordingLogger();
     }
 
-    public function testEachHostIsNamedOnce(): void
+    public function testEachHostIsInTheTicketOnce(): void
     {
         self::assertSame(
             ['origins' => ['crm.example.com', 'shop.example.com', 'localhost', '127.0.0.1']],
@@ -30,20 +30,20 @@ final class OroTicketOriginsTest extends TestCase
         self::assertSame([], $this->logger->lines());
     }
 
-    public function testAFailingProviderLeavesTheTicketUnboundAndIsLogged(): void
+    public function testWithAFailingProviderTheTicketHasNoOriginsAndTheErrorIsLogged(): void
     {
         self::assertSame([], $this->claim(static fn (): array => throw new \RuntimeException('no database')));
         self::assertCount(1, $this->logger->lines('error: The ticket is valid for pages of any host: Oro\'s origins cannot be read: no database'));
     }
 
-    public function testAProviderWithoutHostsLeavesTheTicketUnbound(): void
+    public function testWithoutHostsTheTicketHasNoOrigins(): void
     {
         self::assertSame([], $this->claim(static fn (): array => []));
         self::assertSame([], $this->claim(static fn (): array => [null, '', 'https://crm.example.com', "crm.example.com\n"]));
         self::assertCount(2, $this->logger->lines('warning: The ticket is valid for pages of any host: Oro has no configured host.'));
     }
 
-    public function testMoreHostsThanATicketHoldsLeaveTheTicketUnbound(): void
+    public function testWithTooManyHostsTheTicketHasNoOrigins(): void
     {
         $named = static fn (int $count): \Closure => static fn (): array => array_map(static fn (int $n): string => "shop$n.example.com", range(1, $count));
         // The host that is asked and the two of this machine come on top.

@@ -11,7 +11,7 @@ use Oro\Bundle\UserBundle\Entity\User;
 
 final class PublishingTest extends OroTestCase
 {
-    public function testWhatGoesThroughOrosServicesGoesThroughTheExtension(): void
+    public function testOrosServicesPublishWithTheExtension(): void
     {
         $container = $this->boot();
         $client = $container->get('oro_sync.websocket_client');
@@ -23,7 +23,7 @@ final class PublishingTest extends OroTestCase
         self::assertSame(['""'], $this->publisher()->take('oro/message_queue_heartbeat'));
     }
 
-    public function testThirdPartiesGetTheTypesThatTheyHint(): void
+    public function testServicesHaveTheTypesThatThirdPartiesDeclare(): void
     {
         $thirdParty = $this->boot([], ['acme'])->get('acme.third_party');
 
@@ -32,7 +32,7 @@ final class PublishingTest extends OroTestCase
         self::assertTrue($thirdParty->tags->send(['a']));
     }
 
-    public function testADecoratorOfAThirdPartyStaysInPlace(): void
+    public function testADecoratorOfAThirdPartyIsKept(): void
     {
         $container = $this->boot([], ['acme decorator']);
         $container->get('oro_sync.websocket_client')->publish('oro/maintenance', ['isOn' => false, 'userId' => null]);
@@ -41,7 +41,7 @@ final class PublishingTest extends OroTestCase
         self::assertCount(1, $this->publisher()->take('oro/maintenance'));
     }
 
-    public function testConnectingAndDisconnectingNeverThrowAndDoNoIo(): void
+    public function testConnectAndDisconnectNeitherThrowNorDoIo(): void
     {
         $client = $this->boot()->get('oro_sync.websocket_client');
 
@@ -66,7 +66,7 @@ final class PublishingTest extends OroTestCase
         self::assertSame(['{"isOn":true}'], $this->publisher()->take('oro/maintenance'));
     }
 
-    public function testAPayloadThatCannotBeJsonThrowsWhatOrosDecoratorLogs(): void
+    public function testAnInvalidPayloadThrowsTheExceptionThatOrosDecoratorLogs(): void
     {
         $container = $this->boot();
 
@@ -76,7 +76,7 @@ final class PublishingTest extends OroTestCase
         $container->get('oro_sync.websocket_client.basic')->publish('oro/maintenance', \NAN);
     }
 
-    public function testTheCheckerDoesNoInputOrOutputAndIsOptimistic(): void
+    public function testTheConnectionCheckerReturnsTrueWithoutIo(): void
     {
         // Nobody listens at port 2, where no other test publishes to; the answer is that a page may connect once somebody does.
         $container = $this->boot(['backend' => '//127.0.0.1:2'], extension_loaded('orosync') ? ['publisher'] : []);
@@ -89,7 +89,7 @@ final class PublishingTest extends OroTestCase
         }
     }
 
-    public function testTheCheckerSaysNoWhereWebsocketsAreSwitchedOff(): void
+    public function testTheConnectionCheckerReturnsFalseIfWebsocketsAreSwitchedOff(): void
     {
         foreach (['', 'null'] as $off) {
             $container = $this->boot([], ['publisher'], ['websocket_backend_dsn' => $off]);
@@ -102,7 +102,7 @@ final class PublishingTest extends OroTestCase
         }
     }
 
-    public function testInTheTestEnvironmentOrosOwnSubstituteStaysOnTop(): void
+    public function testInTheTestEnvironmentOrosOwnSubstituteIsKept(): void
     {
         self::assertFalse($this->boot([], [], [], 'test')->get('oro_sync.client.connection_checker')->checkConnection());
     }
@@ -114,7 +114,7 @@ final class PublishingTest extends OroTestCase
         self::assertSame('yes', $container->get('twig')->createTemplate('{{ check_ws() ? "yes" : "no" }}')->render());
     }
 
-    public function testMaintenanceIsAnnouncedOnceByOrosOwnListener(): void
+    public function testMaintenanceIsPublishedOnceByOrosOwnListener(): void
     {
         $container = $this->boot();
         $this->logIn(new User('ann', 7));

@@ -9,7 +9,7 @@ use Symfony\Component\Yaml\Yaml;
 
 final class RegistrationTest extends OroTestCase
 {
-    public function testAnOroApplicationFindsTheBundleByItself(): void
+    public function testAnOroApplicationRegistersTheBundleAutomatically(): void
     {
         // Oro's kernel looks for this file in each directory of vendor that has a directory Resources; it does not look
         // below such a directory.
@@ -20,7 +20,7 @@ final class RegistrationTest extends OroTestCase
         self::assertDirectoryDoesNotExist(\dirname((new OrosyncOroBundle())->getPath()) . '/Resources');
     }
 
-    public function testTheProfilersPanelIsFoundThere(): void
+    public function testTheProfilerHasThePanel(): void
     {
         $twig = $this->boot()->get('twig');
 

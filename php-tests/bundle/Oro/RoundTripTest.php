@@ -115,7 +115,7 @@ final class RoundTripTest extends OroTestCase
         yield 'a user, of a topic without a route' => [new User('ann', 7), 'acme/unknown'];
     }
 
-    public function testATopicThatTheApplicationGrantsIsOpenToThatUser(): void
+    public function testAUserMaySubscribeToAGrantedTopic(): void
     {
         $this->startServer();
         $page = $this->open(new User('ann', 7));
@@ -126,7 +126,7 @@ final class RoundTripTest extends OroTestCase
         self::assertSame([8, 'acme/project/7', 'built'], $page->receive());
     }
 
-    public function testAPageCannotForgeANotice(): void
+    public function testAPageMayNotPublishMaintenance(): void
     {
         $this->startServer();
         $forger = $this->open(new User('ann', 7));
@@ -134,7 +134,7 @@ final class RoundTripTest extends OroTestCase
         self::assertSame([4, 'oro/maintenance', 'oro/maintenance'], \array_slice($forger->receive(), 0, 3));
     }
 
-    public function testTheExcludedSessionIsLeftOutAndTheEligibleAloneGetsIt(): void
+    public function testExcludeAndEligibleSelectTheReceivingSessions(): void
     {
         $this->startServer();
         $page = $this->open(new User('ann', 7));
@@ -148,7 +148,7 @@ final class RoundTripTest extends OroTestCase
         self::assertSame([8, 'oro/maintenance', 'for all'], $page->receive());
     }
 
-    public function testAMessageOfAnOutageArrivesWhenTheServerIsBack(): void
+    public function testMessagesPublishedDuringAnOutageArriveAfterIt(): void
     {
         $checker = $this->container()->get('oro_sync.client.connection_checker');
         self::assertTrue($checker->checkConnection());
@@ -191,7 +191,7 @@ final class RoundTripTest extends OroTestCase
         $page->settle();
     }
 
-    public function testPagesOfOtherSitesAreRefusedWithoutConfigurationOfTheServer(): void
+    public function testPagesOfOtherOriginsAreRefusedWithoutConfiguration(): void
     {
         file_put_contents($this->topics, '');
         $this->startServer();
@@ -203,7 +203,7 @@ final class RoundTripTest extends OroTestCase
         Page::open($this->port, $ticket, 'https://crm.example.com')->settle();
     }
 
-    public function testAnotherWordAnotherOrderAndAnotherOriginAreDifferences(): void
+    public function testPolicyOrderAndOriginsAreCompared(): void
     {
         $toml = file_get_contents($this->topics);
         $rule = static fn (string $pattern): string => "[[topics]]\npattern = \"$pattern\"\nsubscribe = \"user\"\npublish = \"publisher\"\n";
@@ -218,7 +218,7 @@ final class RoundTripTest extends OroTestCase
         self::assertStringContainsString('origin shop.example.com: allowed on the server, but not configured in this application.', $said);
     }
 
-    public function testWhatTheExportLeavesOutAsBuiltInIsInTheServer(): void
+    public function testTheServerHasTheBuiltInTopicsThatTheExportOmits(): void
     {
         file_put_contents($this->topics, '');
         $this->startServer();

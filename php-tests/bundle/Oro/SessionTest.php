@@ -29,14 +29,14 @@ final class SessionTest extends OroTestCase
         );
     }
 
-    public function testAUserWhoIsNeitherEndsNothing(): void
+    public function testALogoutOfAnotherKindOfUserEndsNoSession(): void
     {
         $this->boot();
 
         self::assertSame([], $this->endedByLogoutOf(new InMemoryUser('ann', null)));
     }
 
-    public function testTheNameOfACustomerIsSaidWithHisRole(): void
+    public function testDisconnectingACustomerByNameIncludesTheRole(): void
     {
         $this->boot();
         $sessions = $this->container()->get(SessionTerminator::class);

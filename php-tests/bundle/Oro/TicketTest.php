@@ -19,7 +19,7 @@ use Symfony\Component\Security\Core\User\UserInterface;
 
 final class TicketTest extends OroTestCase
 {
-    public function testTheRouteTheControllerAndTheCsrfCheckAreOros(): void
+    public function testTicketsUseOrosRouteControllerAndCsrfCheck(): void
     {
         $this->boot();
         $browser = $this->browser(new User('ann', 7));
@@ -34,12 +34,12 @@ final class TicketTest extends OroTestCase
         self::assertSame(['sub' => 'ann', 'uid' => 7, 'role' => 'user', 'origins' => $origins], json_decode($ticket, true)['claims']);
     }
 
-    public function testAUserOfTheBackOfficeHasIdAndOrganization(): void
+    public function testTheTicketOfABackOfficeUserHasIdAndOrganization(): void
     {
         self::assertSame(['sub' => 'ann', 'uid' => 7, 'org' => 3, 'role' => 'user'], $this->claims(new User('ann', 7, new Organization(3))));
     }
 
-    public function testTheOrganizationOfTheTokenIsTheOneTheUserWorksIn(): void
+    public function testTheTicketHasTheOrganizationOfTheToken(): void
     {
         $this->boot();
         $user = new User('ann', 7, new Organization(3));
@@ -55,18 +55,18 @@ final class TicketTest extends OroTestCase
         self::assertSame(5, $this->claimsOf(new User('bob', 8, new Organization(5)))['org'], 'somebody else\'s');
     }
 
-    public function testACustomerOfTheStorefrontIsNoUserOfTheSameId(): void
+    public function testACustomerAndAUserWithTheSameIdAreDifferentIdentities(): void
     {
         self::assertSame(['sub' => 'cy@example.com', 'uid' => 7, 'role' => 'customer'], $this->claims(new CustomerUser('cy@example.com', 7)));
     }
 
-    public function testNobodyAndUsersOfOtherKindsAreAnonymous(): void
+    public function testWithoutALoginAndForOtherKindsOfUsersTicketsAreAnonymous(): void
     {
         self::assertSame(['role' => 'anonymous'], $this->claims(null));
         self::assertSame(['role' => 'anonymous'], $this->claims(new InMemoryUser('api', null)));
     }
 
-    public function testATicketCarriesWhatTheApplicationGrants(): void
+    public function testATicketContainsTheGrantsOfTheApplication(): void
     {
         $this->boot([], ['acme']);
 
@@ -74,7 +74,7 @@ final class TicketTest extends OroTestCase
         self::assertArrayNotHasKey('topics', $this->claimsOf(null));
     }
 
-    public function testATicketIsForPagesOfTheHostThatIsAskedForItAndOfOrosOwnOrigins(): void
+    public function testATicketIsLimitedToTheRequestedHostAndOrosOrigins(): void
     {
         $this->boot();
         $browser = $this->browser(new User('ann', 7));
@@ -88,7 +88,7 @@ final class TicketTest extends OroTestCase
         self::assertSame(['crm.example.com', 'localhost', '127.0.0.1'], $this->originsOf(null));
     }
 
-    public function testWhatIsConfiguredCountsInPlaceOfOrosOwnOrigins(): void
+    public function testConfiguredOriginsReplaceOrosOrigins(): void
     {
         $this->boot(['ticket' => ['origins' => ['*.example.com']]]);
         self::assertSame(['*.example.com'], $this->originsOf(new User('ann', 7)));
@@ -108,7 +108,7 @@ final class TicketTest extends OroTestCase
     }
 
     /** Fact of 5.1: Oro's own functional test takes a ticket with no backend set, and shows it to the old server's listeners. */
-    public function testInTheTestEnvironmentTicketsAreOrosOwnAndNeedNoServer(): void
+    public function testInTheTestEnvironmentTicketsAreOrosOwn(): void
     {
         $container = $this->boot(['backend' => ''], ['publisher', 'tickets'], environment: 'test');
         $browser = $this->browser(new User('ann', 7));
@@ -128,7 +128,7 @@ final class TicketTest extends OroTestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testATicketIsKeyedWithTheSecretAndNotWithThePassword(): void
+    public function testATicketIsSignedWithTheSecretInsteadOfThePassword(): void
     {
         $container = $this->boot(['ticket' => ['ttl' => 60]], ['publisher', 'tickets']);
         $ticket = $container->get('oro_sync.authentication.ticket_provider')->generateTicket(new User('ann', 7, null, 'a new hash'));

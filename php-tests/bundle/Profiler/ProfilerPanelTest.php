@@ -66,7 +66,7 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('sf-toolbar-status-red', $toolbar->attr('class'));
     }
 
-    public function testAnUndeclaredTopicIsShownInPanelAndToolbar(): void
+    public function testPanelAndToolbarShowAnUndeclaredTopic(): void
     {
         $browser = $this->browser("orosync: {test: true, topics: {'acme/order/{uid:int}': owner}}");
         $panel = $this->panelOf($browser, '/terminate');
@@ -142,14 +142,14 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString("orosync.endpointws://10.0.0.1:9/ ({$project->directory}/php.d/90-orosync.ini) has no effect", $panel);
     }
 
-    public function testAUserIdIsNoReplacementText(): void
+    public function testAUserIdIsNotInterpretedAsAReplacementPattern(): void
     {
         $facts = self::factsOf('a$0\\1', ['pattern' => 'acme/{uid}', 'subscribe' => 'owner', 'publish' => 'publisher']);
 
         self::assertSame('acme/a$0\\1', $facts->all()['topics'][1]['topic']);
     }
 
-    public function testWhatCannotBeSaidOfThePageCostsTheProfilerNothingElse(): void
+    public function testMissingFactsAboutThePageDoNotAffectTheRestOfThePanel(): void
     {
         $publisher = new RecordingPublisher(static fn (): InMemoryPublisher => new InMemoryPublisher(), new DeclaredTopics(), new NullLogger(), $guard = new Guard(new NullLogger()));
         $publisher->publish('acme/news', 1);
@@ -169,7 +169,7 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('so this page receives no changes of its content', $this->panelOf($browser, '/unheard'));
     }
 
-    public function testAPayloadIsMarkupOfNobody(): void
+    public function testAPayloadIsEscapedInThePanel(): void
     {
         $browser = $this->browser('orosync: {test: true}');
         $this->panelOf($browser, '/publish');
@@ -177,14 +177,14 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringNotContainsString('<b>shipped</b>', $browser->getResponse()->getContent());
     }
 
-    public function testWhatIsPublishedAfterTheResponseBelongsToTheRequest(): void
+    public function testMessagesPublishedAfterTheResponseBelongToTheRequest(): void
     {
         $browser = $this->browser('orosync: {test: true}');
 
         self::assertStringContainsString('acme/afterwards', $this->panelOf($browser, '/terminate'));
     }
 
-    public function testTheNextRequestBeginsWithNothing(): void
+    public function testRecordsAreResetForTheNextRequest(): void
     {
         $browser = $this->browser('orosync: {test: true}');
         $browser->disableReboot();
@@ -196,7 +196,7 @@ final class ProfilerPanelTest extends TestCase
         self::assertCount(0, $this->toolbarOf($browser));
     }
 
-    public function testWhereNothingCanBeSentThePanelAndTheToolbarSayWhy(): void
+    public function testPanelAndToolbarShowWhyNothingCanBeSent(): void
     {
         $browser = $this->browser('orosync: {backend: ""}');
         $panel = $this->panelOf($browser, '/publish');
@@ -237,7 +237,7 @@ final class ProfilerPanelTest extends TestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testRefusalsOfTheServerAreShownInPanelToolbarAndLog(): void
+    public function testPanelToolbarAndLogShowRefusalsOfTheServer(): void
     {
         $binary = Project::serverBinary();
         [$port] = Project::freePorts(1);
@@ -256,7 +256,7 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringNotContainsString('accepted but', $this->panelOf($browser, '/'));
     }
 
-    public function testAMissingSecretIsNamed(): void
+    public function testAMissingSecretIsReported(): void
     {
         $browser = $this->browser("parameters: {env(LIVE): ''}\norosync: {secret: '%env(LIVE)%'}");
         $reason = \extension_loaded('orosync') ? 'orosync.secret is empty. Give it a value' : 'the PHP extension "orosync" is not loaded';

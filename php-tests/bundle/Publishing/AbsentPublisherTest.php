@@ -22,7 +22,7 @@ final class AbsentPublisherTest extends PublisherContractTestCase
         $this->logger = new RecordingLogger();
     }
 
-    public function testSaysWhyOnceForAllRequests(): void
+    public function testTheReasonIsLoggedOnceForAllRequests(): void
     {
         for ($request = 0; $request < 3; ++$request) {
             $publisher = $this->unreachable();
@@ -33,7 +33,7 @@ final class AbsentPublisherTest extends PublisherContractTestCase
         self::assertSame(['warning: Live notifications are not sent: it is not there.'], $this->logger->lines());
     }
 
-    public function testSaysNothingToThoseWhoPublishNothing(): void
+    public function testNothingIsLoggedWithoutMessages(): void
     {
         $publisher = $this->unreachable();
         $publisher->flush();
@@ -42,7 +42,7 @@ final class AbsentPublisherTest extends PublisherContractTestCase
         self::assertSame([], $this->logger->lines());
     }
 
-    public function testItsStatusNamesTheReason(): void
+    public function testTheStatusContainsTheReason(): void
     {
         $status = $this->unreachable()->status();
 
@@ -50,7 +50,7 @@ final class AbsentPublisherTest extends PublisherContractTestCase
         self::assertSame('it is not there.', $status->lastError);
     }
 
-    public function testIssuesNoTicket(): void
+    public function testNoTicketIsIssued(): void
     {
         $this->expectException(TicketUnavailableException::class);
         $this->expectExceptionMessage('it is not there.');

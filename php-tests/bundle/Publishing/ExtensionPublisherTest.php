@@ -83,14 +83,14 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
         self::assertCount(1, $this->logger->lines('error: Live notifications are not sent: '));
     }
 
-    public function testInvalidSettingsIssueNoTicket(): void
+    public function testWithInvalidSettingsNoTicketIsIssued(): void
     {
         $this->expectException(TicketUnavailableException::class);
 
         $this->publisher(['secret' => 'too short'])->issue([], 300);
     }
 
-    public function testATicketCarriesTheClaimsAndEndsInTime(): void
+    public function testATicketContainsTheClaimsAndTheExpiry(): void
     {
         $ticket = $this->unreachable()->issue(['sub' => 'ann', 'uid' => 7, 'org' => 3, 'role' => 'user'], 60);
         $claims = Jwt::verified($ticket, self::SECRET);
@@ -100,7 +100,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
         self::assertNotSame($claims['jti'], Jwt::verified($this->unreachable()->issue([], 60), self::SECRET)['jti']);
     }
 
-    public function testARequestThatPublishesNothingHasNothingToReport(): void
+    public function testARequestWithoutMessagesReportsNoOutage(): void
     {
         $this->unreachable()->reportOutage();
 

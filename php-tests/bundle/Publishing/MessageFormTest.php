@@ -17,14 +17,14 @@ use PHPUnit\Framework\TestCase;
 
 final class MessageFormTest extends TestCase
 {
-    public function testThePayloadIsWrittenAsPagesGetIt(): void
+    public function testThePayloadIsEncodedAsPagesReceiveIt(): void
     {
         self::assertSame('{"name":"Zoë/1"}', MessageForm::encode('acme', ['name' => 'Zoë/1']));
     }
 
     /** @dataProvider messages */
     #[DataProvider('messages')]
-    public function testAMessageWithoutTheFormIsRefusedWithItsReason(string $topic, mixed $payload, ?string $reason): void
+    public function testAnInvalidMessageIsRefusedWithTheReason(string $topic, mixed $payload, ?string $reason): void
     {
         try {
             MessageForm::encode($topic, $payload);
@@ -46,7 +46,7 @@ final class MessageFormTest extends TestCase
     #[DataProvider('messages')]
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testTheExtensionDemandsTheSame(string $topic, mixed $payload, ?string $reason): void
+    public function testTheExtensionRefusesTheSameMessages(string $topic, mixed $payload, ?string $reason): void
     {
         $directory = getenv('BUNDLE_TEST_DIRECTORY') . '/form-' . bin2hex(random_bytes(4));
         $logger = new RecordingLogger();

@@ -88,7 +88,7 @@ final class OutageLogTest extends TestCase
         self::assertSame(['warning: lost', 'warning: lost'], $this->logger->lines());
     }
 
-    public function testWhereAllIsWellNothingIsWritten(): void
+    public function testWithoutAnOutageNothingIsWritten(): void
     {
         $this->findWell();
 

@@ -20,7 +20,7 @@ final class PublisherChoiceTest extends ApplicationTestCase
 {
     /** @dataProvider reasons */
     #[DataProvider('reasons')]
-    public function testAnApplicationThatCannotPublishWorksAndSaysSoOnce(array $orosync, array $parameters, string $line): void
+    public function testAnApplicationWithoutAPublisherWorksAndLogsTheReasonOnce(array $orosync, array $parameters, string $line): void
     {
         $publisher = $this->boot($orosync, $parameters, ['publisher', 'tickets'])->get(PublisherInterface::class);
 
@@ -61,7 +61,7 @@ final class PublisherChoiceTest extends ApplicationTestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testTheExtensionIsUsedAndIssuesTheTickets(): void
+    public function testTheExtensionPublishesAndIssuesTickets(): void
     {
         $container = $this->boot([], [], ['publisher', 'tickets']);
 
@@ -78,7 +78,7 @@ final class PublisherChoiceTest extends ApplicationTestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testAServerThatDoesNotAnswerIsOneLineForManyRequests(): void
+    public function testAnUnreachableServerIsLoggedOnceForManyRequests(): void
     {
         for ($request = 0; $request < 3; ++$request) {
             $publisher = $this->boot(['backend' => '//127.0.0.1:1'], [], ['publisher', 'tickets'])->get(PublisherInterface::class);

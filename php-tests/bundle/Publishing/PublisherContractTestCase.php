@@ -13,7 +13,7 @@ abstract class PublisherContractTestCase extends TestCase
     /** A publisher whose server, if it has one at all, does not answer. */
     abstract protected function unreachable(): PublisherInterface;
 
-    public function testWhatIsAcceptedIsCountedAndWhatIsNotIsNot(): void
+    public function testOnlyAcceptedMessagesAreCounted(): void
     {
         $publisher = $this->unreachable();
         $before = $publisher->status()->accepted;
@@ -25,7 +25,7 @@ abstract class PublisherContractTestCase extends TestCase
         self::assertSame($accepted, $publisher->status()->accepted - $before);
     }
 
-    public function testTheAccountsBalance(): void
+    public function testTheCountersAddUp(): void
     {
         $publisher = $this->unreachable();
         for ($i = 0; $i < 100; ++$i) {
@@ -35,7 +35,7 @@ abstract class PublisherContractTestCase extends TestCase
         }
     }
 
-    public function testFlushTellsWhetherAllHasArrived(): void
+    public function testFlushReturnsWhetherAllMessagesAreAcknowledged(): void
     {
         $publisher = $this->unreachable();
         $accepted = $publisher->publish('oro/ping', 'x');
@@ -43,7 +43,7 @@ abstract class PublisherContractTestCase extends TestCase
         self::assertSame(!$accepted, $publisher->flush(0.01));
     }
 
-    public function testAMessageThatCannotBeSentGivesFalseAndNoException(): void
+    public function testPublishReturnsFalseForAnInvalidMessage(): void
     {
         $publisher = $this->unreachable();
 
@@ -53,7 +53,7 @@ abstract class PublisherContractTestCase extends TestCase
         self::assertFalse($publisher->publish('oro/ping', \NAN));
     }
 
-    public function testAnErrorOfThePayloadItselfIsTheCallersToSee(): void
+    public function testAnExceptionOfThePayloadReachesTheCaller(): void
     {
         $payload = new class implements \JsonSerializable {
             public function jsonSerialize(): mixed

@@ -35,7 +35,7 @@ final class RefusalLogTest extends TestCase
         );
     }
 
-    public function testTopicsThatAreMadeOfDataFillNoDisk(): void
+    public function testTheNumberOfRecordedTopicsIsBounded(): void
     {
         for ($order = 0; $order < 100; ++$order) {
             (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/order/' . $order)]);
@@ -45,7 +45,7 @@ final class RefusalLogTest extends TestCase
         self::assertLessThan(4096, filesize($this->file));
     }
 
-    public function testAfterADayItIsSaidAgainIfMoreWasRefused(): void
+    public function testTheWarningIsRepeatedAfterADayIfMoreMessagesWereRefused(): void
     {
         (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         $this->aDayPasses();
@@ -58,7 +58,7 @@ final class RefusalLogTest extends TestCase
         self::assertCount(2, $this->logger->lines());
     }
 
-    public function testAProcessThatWasNeverWrittenDownIsHeardOnceItIsRefusedMore(): void
+    public function testAnUnrecordedProcessWarnsAfterAnotherRefusal(): void
     {
         (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         file_put_contents($this->file, str_replace('"' . getmypid() . '"', '"1"', file_get_contents($this->file)));
@@ -70,7 +70,7 @@ final class RefusalLogTest extends TestCase
         self::assertCount(2, $this->logger->lines());
     }
 
-    public function testAWorkerLooksAgainOnlyIfMoreWasRefused(): void
+    public function testAWorkerReadsTheFileOnlyAfterAnotherRefusal(): void
     {
         $log = new RefusalLog($this->file, $this->logger);
         $log->record([self::refusal('acme/x')]);
@@ -82,7 +82,7 @@ final class RefusalLogTest extends TestCase
         self::assertCount(2, $this->logger->lines());
     }
 
-    public function testNobodyWaitsForTheLockToReadWhatIsKnown(): void
+    public function testReadingKnownRefusalsDoesNotWaitForTheLock(): void
     {
         (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         $file = fopen($this->file, 'r');
@@ -99,7 +99,7 @@ final class RefusalLogTest extends TestCase
         self::assertSame([getmypid() => 1], json_decode(file_get_contents($this->file), true)['acme/x']['messages']);
     }
 
-    public function testWhatWasWarnedOfLongAgoMakesPlace(): void
+    public function testTheOldestRecordsAreDropped(): void
     {
         for ($day = 0; $day < 2; ++$day) {
             for ($order = 0; $order < 60; ++$order) {
@@ -111,7 +111,7 @@ final class RefusalLogTest extends TestCase
         self::assertCount(50, json_decode(file_get_contents($this->file), true));
     }
 
-    public function testWhatCannotBeWrittenLeavesTheFileAsItWas(): void
+    public function testTheFileIsKeptIfTheNewContentCannotBeEncoded(): void
     {
         (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         $written = file_get_contents($this->file);

@@ -10,7 +10,7 @@ use PHPUnit\Framework\TestCase;
 
 final class SharedSecretTest extends TestCase
 {
-    public function testPublisherAndServerGetTheSame(): void
+    public function testPublisherAndServerGetTheSameSecret(): void
     {
         $told = new SharedSecret('told', null, 'kernel');
         self::assertSame(['secret' => 'told'], $told->forPublisher());
@@ -25,7 +25,7 @@ final class SharedSecretTest extends TestCase
         self::assertSame($derived->forPublisher()['secret'], $derived->forServer()['OROSYNC_AUTH__SECRET']);
     }
 
-    public function testAnEmptySecretIsNotReplacedInSilence(): void
+    public function testAnEmptySecretIsNotReplacedByTheDerivedOne(): void
     {
         $this->expectException(MissingSecretException::class);
         $this->expectExceptionMessage('orosync.secret is empty.');
@@ -33,7 +33,7 @@ final class SharedSecretTest extends TestCase
         (new SharedSecret('', null, 'kernel'))->forPublisher();
     }
 
-    public function testNothingIsDerivedFromAnEmptySecret(): void
+    public function testNoSecretIsDerivedFromAnEmptyKernelSecret(): void
     {
         foreach ([null, ''] as $kernelSecret) {
             try {

@@ -18,7 +18,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
 {
     private const TOPIC = 'orosync/disconnect';
 
-    public function testAnApplicationHasAUsersSessionsEnded(): void
+    public function testTheSessionsOfAUserCanBeEnded(): void
     {
         $this->boot();
         $sessions = $this->kernel()->getContainer()->get(SessionTerminator::class);
@@ -39,7 +39,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         );
     }
 
-    public function testAUserWithoutAnIdIsKnownByTheName(): void
+    public function testAUserWithoutAnIdIsIdentifiedByTheName(): void
     {
         $this->boot(['users' => [User::class => 'user', InMemoryUser::class => 'customer']]);
 
@@ -47,7 +47,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         self::assertSame(['{"role":"customer","user":"api"}'], $this->published());
     }
 
-    public function testAUserIsWhoHisTicketsSayAlsoByAnApplicationsOwnClaims(): void
+    public function testTheIdentityIsThatOfTheTicketsEvenWithCustomClaims(): void
     {
         $this->boot([], [], ['security', 'doctrine', 'own claims']);
         $this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf(new User('ann', 7, null));
@@ -55,7 +55,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         self::assertSame(['{"role":"customer","uid":12}'], $this->published());
     }
 
-    public function testTheLogSaysWhomItMeant(): void
+    public function testTheLogNamesTheUser(): void
     {
         $this->boot();
         $this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf(new User('ann', 7, null));
@@ -63,7 +63,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         self::assertCount(1, $this->logger()->lines('info: Ending the sessions of {"role":"user","uid":7}'));
     }
 
-    public function testNobodyIsNotEverybody(): void
+    public function testWithoutAUserNoSessionIsEnded(): void
     {
         $this->boot();
         $sessions = $this->kernel()->getContainer()->get(SessionTerminator::class);
@@ -73,7 +73,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         self::assertSame([], $this->published());
     }
 
-    public function testARoleThatNoTicketHasIsRefused(): void
+    public function testAnUnknownRoleIsRefused(): void
     {
         $this->boot();
 
@@ -90,7 +90,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         self::assertSame(['{"role":"user","uid":7}'], $this->published());
     }
 
-    public function testALogoutOfNobodyEndsNothing(): void
+    public function testALogoutWithoutAUserEndsNoSession(): void
     {
         $this->boot();
         $this->dispatcherOfTheFirewall()->dispatch(new LogoutEvent(new Request(), null));
@@ -98,7 +98,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         self::assertSame([], $this->published());
     }
 
-    public function testAUserWhosePasswordOrRolesChangedLosesTheSessions(): void
+    public function testAChangedPasswordOrRoleEndsTheSessions(): void
     {
         $this->boot();
         $token = new UsernamePasswordToken(new User('ann', 7, null), 'main', ['ROLE_USER']);
@@ -107,7 +107,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         self::assertSame(['{"role":"user","uid":7}'], $this->published());
     }
 
-    public function testWithoutTheSecurityBundleAnApplicationStillHasTheService(): void
+    public function testTheServiceExistsWithoutTheSecurityBundle(): void
     {
         $this->boot([], [], ['twig']);
 

@@ -10,7 +10,7 @@ use Orosync\Tests\Publishing\PublisherContractTestCase;
 
 final class InMemoryPublisherTest extends PublisherContractTestCase
 {
-    public function testFlushTellsWhetherAllHasArrived(): void
+    public function testFlushReturnsWhetherAllMessagesAreAcknowledged(): void
     {
         $publisher = new InMemoryPublisher();
         $publisher->publish('oro/ping', 'x');
@@ -18,7 +18,7 @@ final class InMemoryPublisherTest extends PublisherContractTestCase
         self::assertTrue($publisher->flush(0.0), 'there is no server that could be away');
     }
 
-    public function testAMessageIsKeptAsPagesGetIt(): void
+    public function testAMessageIsKeptAsPagesReceiveIt(): void
     {
         $publisher = new InMemoryPublisher();
         $publisher->publish('acme/orders', (object) ['name' => 'Zoë/1'], ['a'], ['b']);

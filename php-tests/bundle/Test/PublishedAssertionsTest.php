@@ -68,7 +68,7 @@ final class PublishedAssertionsTest extends WebTestCase
         self::assertCount(1, self::publishedMessages());
     }
 
-    public function testAFailureShowsWhatWasPublishedInstead(): void
+    public function testAFailedAssertionShowsThePublishedMessages(): void
     {
         self::createClient()->request('GET', '/ship/5');
 
@@ -85,7 +85,7 @@ final class PublishedAssertionsTest extends WebTestCase
         self::assertStringContainsString('acme/orders/7  {"shipped":5}', $message);
     }
 
-    public function testAFailureSaysThatNothingWasPublishedAndWhatWasRefused(): void
+    public function testAFailedAssertionShowsRefusedMessages(): void
     {
         self::bootKernel();
         self::assertNothingPublished();
@@ -98,7 +98,7 @@ final class PublishedAssertionsTest extends WebTestCase
         );
     }
 
-    public function testALongListIsCut(): void
+    public function testALongListIsTruncated(): void
     {
         self::bootKernel();
         $publisher = self::getContainer()->get(PublisherInterface::class);
@@ -111,7 +111,7 @@ final class PublishedAssertionsTest extends WebTestCase
         self::assertStringEndsWith('  and 5 more', trim($message));
     }
 
-    public function testTwoRequestsAreLookedAtTogetherWhenTheKernelIsNotBootedAnew(): void
+    public function testMessagesOfTwoRequestsAreKeptIfTheKernelIsNotRebooted(): void
     {
         $client = self::createClient();
         $client->disableReboot();
@@ -141,7 +141,7 @@ final class PublishedAssertionsTest extends WebTestCase
         self::assertSame('may connect', $client->getResponse()->getContent());
     }
 
-    public function testWithoutTheSettingTheAssertionSaysWhatToWrite(): void
+    public function testWithoutTheSettingTheAssertionSaysWhatToConfigure(): void
     {
         self::bootKernel(['environment' => 'other']);
         $this->expectException(\LogicException::class);

@@ -49,7 +49,7 @@ final class BrowserTicketsTest extends ApplicationTestCase
         self::assertArrayNotHasKey('patterns', $this->claims([["acme/chat/$room"]]));
     }
 
-    public function testWhatIsEscapedMeansItselfWithinAPattern(): void
+    public function testEscapedBracesAreLiteralInAPattern(): void
     {
         foreach (['{x}', '}', '{', '{{x}}', '{id:int}', 'general'] as $room) {
             $pattern = 'acme/' . TopicPattern::escape($room) . '/{id:int}';
@@ -66,7 +66,7 @@ final class BrowserTicketsTest extends ApplicationTestCase
      * @dataProvider grantsThatDoNotFit
      */
     #[DataProvider('grantsThatDoNotFit')]
-    public function testOnlyInvalidGrantsAreLeftOutAndTheirServiceIsNamed(array $granted, array $topics, int $count, string $first, string $why): void
+    public function testOnlyInvalidGrantsAreOmittedAndTheirServiceIsLogged(array $granted, array $topics, int $count, string $first, string $why): void
     {
         $guard = new Guard($logger = new RecordingLogger());
         $claims = $this->claims($granted, $guard);
@@ -97,7 +97,7 @@ final class BrowserTicketsTest extends ApplicationTestCase
         yield 'very many that are wrong' => [[['acme/a'], array_map(static fn (int $number): string => "acme/\n$number", range(1, 5000))], ['acme/a'], 5000, '"acme/\n1"', 'U+000A'];
     }
 
-    public function testWithoutAnyTicketNoGrantIsToBlame(): void
+    public function testIfNoTicketCanBeIssuedNoGrantIsLogged(): void
     {
         $guard = new Guard($logger = new RecordingLogger());
         $container = $this->boot(['backend' => ''], [], ['security', 'publisher', 'tickets']);

@@ -33,7 +33,7 @@ final class RequestedTopicsTest extends ApplicationTestCase
         self::assertSame([], $this->logger()->lines('error: '));
     }
 
-    public function testAPageThatAsksForNothingIsGrantedNothing(): void
+    public function testWithoutRequestedTopicsNothingIsGranted(): void
     {
         foreach (['', '{}', '{"topics":[]}'] as $body) {
             $this->boot(['topics' => self::TOPICS], [], self::WITH);
@@ -54,7 +54,7 @@ final class RequestedTopicsTest extends ApplicationTestCase
         self::assertSame([], $this->logger()->lines('error: '));
     }
 
-    public function testWhereNoVoterDecidesWhatAPageAsksForIsNotRead(): void
+    public function testWithoutVotersTheRequestedTopicsAreNotRead(): void
     {
         $this->boot(['topics' => ['acme/news' => 'user']], [], self::WITH);
         [$status, $answer] = $this->ticket('no JSON');
@@ -105,7 +105,7 @@ final class RequestedTopicsTest extends ApplicationTestCase
         self::assertSame(400, $this->ticket(json_encode(['topics' => [str_repeat('x', 70_000)]]))[0]);
     }
 
-    public function testOfALargeBodyIsReadWhatShowsThatItIs(): void
+    public function testALargeBodyIsReadOnlyUpToTheLimit(): void
     {
         $controller = $this->boot(['topics' => self::TOPICS], [], self::WITH)->get(TicketController::class);
         $body = fopen('php://temp', 'w+');
@@ -116,7 +116,7 @@ final class RequestedTopicsTest extends ApplicationTestCase
         self::assertSame(65_537, ftell($body));
     }
 
-    public function testABodyThatWasReadBeforeIsReadAgain(): void
+    public function testABodyThatWasAlreadyReadIsReadAgain(): void
     {
         $controller = $this->boot(['topics' => self::TOPICS], [], self::WITH)->get(TicketController::class);
         foreach (['{"topics": 7}', ''] as $body) {
@@ -128,7 +128,7 @@ final class RequestedTopicsTest extends ApplicationTestCase
         }
     }
 
-    public function testAClassThatIsNoEntityIsLoggedAndTheTicketIsIssued(): void
+    public function testAClassThatIsNotAnEntityIsLoggedAndTheTicketIsIssued(): void
     {
         $this->boot(['topics' => ['acme/customer/{id}' => ['voter' => 'VIEW', 'class' => Customer::class]]], [], self::WITH);
         [$status, , $claims] = $this->ticket('{"topics":["acme/customer/1"]}');
@@ -141,7 +141,7 @@ final class RequestedTopicsTest extends ApplicationTestCase
         );
     }
 
-    public function testATicketHasThoseRolesThatTopicsNameAndTheUserHas(): void
+    public function testATicketHasTheUsersRolesThatTopicsName(): void
     {
         $this->boot(['topics' => [
             'acme/sales' => 'ROLE_SALES',

@@ -78,7 +78,7 @@ final class SessionsOfTicketsTest extends ApplicationTestCase
         self::assertSame('oro/ping', $eve->next()[0]);
     }
 
-    public function testARoomThatIsCalledLikeACaptureIsThatRoomAlone(): void
+    public function testATopicThatContainsBracesIsGrantedLiterally(): void
     {
         $room = '{x}';
         $ticket = $this->application->get(TicketIssuerInterface::class)->issue([

@@ -23,7 +23,7 @@ final class TicketControllerTest extends ApplicationTestCase
         );
     }
 
-    public function testNobodyGetsAnAnonymousTicket(): void
+    public function testWithoutALoginTheTicketIsAnonymous(): void
     {
         $this->boot();
 
@@ -37,7 +37,7 @@ final class TicketControllerTest extends ApplicationTestCase
         self::assertSame(['claims' => ['role' => 'anonymous'], 'ttl' => 60], $this->ticket(null));
     }
 
-    public function testAnApplicationMaySayWhoItsUsersAre(): void
+    public function testAnApplicationMayReplaceTheUserClaims(): void
     {
         $this->boot([], [], ['security', 'doctrine', 'own claims']);
 
@@ -56,7 +56,7 @@ final class TicketControllerTest extends ApplicationTestCase
         self::assertArrayNotHasKey('origins', $this->ticket(self::ann())['claims']);
     }
 
-    public function testATicketIsKeptByNoCache(): void
+    public function testATicketResponseIsNotCacheable(): void
     {
         $this->boot();
         $browser = $this->browser(self::ann());
@@ -66,7 +66,7 @@ final class TicketControllerTest extends ApplicationTestCase
         self::assertSame('application/json', $browser->getResponse()->headers->get('Content-Type'));
     }
 
-    public function testATicketSaysWhenItWasAskedForByTheClockThatStampsPages(): void
+    public function testATicketResponseHasTheRequestTimeByTheSameClockAsPages(): void
     {
         $this->boot();
         $now = $this->now(['REQUEST_TIME_FLOAT' => 1_790_000_000.1231]);
@@ -74,7 +74,7 @@ final class TicketControllerTest extends ApplicationTestCase
         self::assertSame(1_790_000_000_124, $now, 'rounded up, however long the ticket took');
     }
 
-    public function testWhereTheServerDoesNotSayWhenATicketWasAskedForItIsWhenTheKernelGotTheRequest(): void
+    public function testWithoutARequestTimeTheTicketHasTheTimeAtWhichTheKernelReceivedTheRequest(): void
     {
         $this->boot([], [], []);
         $before = 1000 * microtime(true);
@@ -85,7 +85,7 @@ final class TicketControllerTest extends ApplicationTestCase
         self::assertLessThanOrEqual($after, $now);
     }
 
-    public function testOnlyAPostMakesATicket(): void
+    public function testOnlyPostRequestsGetATicket(): void
     {
         $this->boot();
         $browser = $this->browser(self::ann());

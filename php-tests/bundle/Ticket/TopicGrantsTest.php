@@ -18,7 +18,7 @@ use Symfony\Component\Security\Core\User\UserInterface;
 
 final class TopicGrantsTest extends TestCase
 {
-    public function testWhatAllServicesGrantIsThereEachOnce(): void
+    public function testTheGrantsOfAllServicesAreMergedWithoutDuplicates(): void
     {
         $grants = self::grants([
             self::granting('acme/project/7', 'acme/news', '{room}', '7', 7),
@@ -31,19 +31,19 @@ final class TopicGrantsTest extends TestCase
         );
     }
 
-    public function testWithoutAGrantThereIsNothing(): void
+    public function testWithoutGrantServicesNothingIsGranted(): void
     {
         self::assertSame([], self::grants([])->forCurrentUser());
         self::assertSame([], self::grants([self::granting()])->forCurrentUser());
     }
 
-    public function testNobodyIsGrantedAnything(): void
+    public function testWithoutAUserNothingIsGranted(): void
     {
         self::assertSame([], (new TopicGrants([self::granting('acme/news')], new TokenStorage(), new Guard(new RecordingLogger())))->forCurrentUser());
         self::assertSame([], (new TopicGrants([self::granting('acme/news')], null, new Guard(new RecordingLogger())))->forCurrentUser());
     }
 
-    public function testAGrantThatFailsKeepsNobodyFromTheOthers(): void
+    public function testAFailingGrantDoesNotAffectOthers(): void
     {
         $failing = new class () implements TopicGrantInterface {
             public function topicsFor(UserInterface $user): iterable

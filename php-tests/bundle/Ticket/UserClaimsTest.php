@@ -19,7 +19,7 @@ use Symfony\Component\Security\Core\User\InMemoryUser;
 
 final class UserClaimsTest extends TestCase
 {
-    public function testTheOrganizationOfTheTokenIsTheOneTheUserWorksIn(): void
+    public function testTheTicketHasTheOrganizationOfTheToken(): void
     {
         $token = new class (new User('ann', 7, new Organization(3)), 'main') extends UsernamePasswordToken {
             public function getOrganization(): Organization
@@ -31,19 +31,19 @@ final class UserClaimsTest extends TestCase
         self::assertSame(['sub' => 'ann', 'uid' => 7, 'org' => 4, 'role' => 'user'], self::claims($token));
     }
 
-    public function testAUserWithoutAnOrganizationHasNone(): void
+    public function testAUserWithoutAnOrganizationHasNoOrganizationClaim(): void
     {
         self::assertSame(['sub' => 'ann', 'uid' => 7, 'role' => 'user'], self::claims(new UsernamePasswordToken(new User('ann', 7, null), 'main')));
     }
 
-    public function testAUserWithoutANumberHasANameOnly(): void
+    public function testAUserWithoutAnIdHasOnlyANameClaim(): void
     {
         self::assertSame(['sub' => 'bob', 'role' => 'customer'], self::claims(new UsernamePasswordToken(new InMemoryUser('bob', null), 'main')));
     }
 
     /** @dataProvider ids */
     #[DataProvider('ids')]
-    public function testAnIdIsAnIntegerOrATextThatATopicCanName(mixed $id, int|string|null $uid): void
+    public function testAnIdIsAnIntegerOrAStringThatATopicCanContain(mixed $id, int|string|null $uid): void
     {
         $tokens = new TokenStorage();
         $tokens->setToken(new UsernamePasswordToken(new Account('ann', $id), 'main'));
@@ -72,7 +72,7 @@ final class UserClaimsTest extends TestCase
         yield 'another type' => [7.5, null];
     }
 
-    public function testNobodyIsAnonymous(): void
+    public function testWithoutAUserTheClaimsAreAnonymous(): void
     {
         self::assertSame(['role' => 'anonymous'], self::claims(null));
         self::assertSame(['role' => 'anonymous'], (new UserClaims(null, [], new NullLogger()))->claims());

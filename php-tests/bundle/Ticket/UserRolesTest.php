@@ -31,7 +31,7 @@ final class UserRolesTest extends ApplicationTestCase
     private const USERS = ['id' => UserProvider::class];
     private const CUSTOMERS = ['entity' => ['class' => Customer::class, 'property' => 'name']];
 
-    public function testUsersOfTwoClassesAreTwoIdentitiesInTicketsAndEndedSessions(): void
+    public function testUsersOfTwoClassesAreDifferentIdentities(): void
     {
         $this->bootWith(['back' => self::USERS, 'shop' => self::CUSTOMERS], [User::class => 'user', Customer::class => 'customer']);
 
@@ -101,7 +101,7 @@ final class UserRolesTest extends ApplicationTestCase
      * @dataProvider wrongRoles
      */
     #[DataProvider('wrongRoles')]
-    public function testAWrongMapIsRefused(array $users, string $message): void
+    public function testAnInvalidUserMapIsRefused(array $users, string $message): void
     {
         $this->expectException(InvalidConfigurationException::class);
         $this->expectExceptionMessage($message);
@@ -121,7 +121,7 @@ final class UserRolesTest extends ApplicationTestCase
         yield 'a role that tickets do not have' => [[User::class => 'admin'], 'The value "admin" is not allowed for path "orosync.users.'];
     }
 
-    public function testASubclassAndAProxyCountAsTheirClass(): void
+    public function testASubclassAndAProxyHaveTheRoleOfTheirClass(): void
     {
         $this->bootWith(['back' => self::USERS, 'shop' => self::CUSTOMERS], [User::class => 'user', Customer::class => 'customer']);
         $proxy = new class ('eve', 7) extends Wholesaler {
@@ -140,7 +140,7 @@ final class UserRolesTest extends ApplicationTestCase
         self::assertSame('user', $this->claimsOf(new Wholesaler('eve', 7))['role']);
     }
 
-    public function testAClassMayHaveNoIdentity(): void
+    public function testAClassMayBeAnonymous(): void
     {
         $this->bootWith(['back' => self::USERS, 'shop' => self::CUSTOMERS], [User::class => 'user', Customer::class => 'anonymous']);
 
@@ -163,14 +163,14 @@ final class UserRolesTest extends ApplicationTestCase
         self::assertCount(1, $this->logger()->lines('"orosync: {users: {' . Customer::class . ': user}}"'));
     }
 
-    public function testAnApplicationThatSaysItselfWhoSomebodyIsNeedsNoMap(): void
+    public function testACustomUserClaimsServiceNeedsNoUserMap(): void
     {
         $this->boot([], [], ['security', 'doctrine', 'own claims'], ['back' => self::USERS, 'shop' => self::CUSTOMERS]);
 
         self::assertSame(12, $this->claimsOf(new Customer('eve', 7))['uid']);
     }
 
-    public function testNoProviderHoweverOddKeepsTheContainerFromBeingBuilt(): void
+    public function testTheContainerCanBeBuiltWithUnusualUserProviders(): void
     {
         $container = new ContainerBuilder();
         $container->setParameter('kernel.bundles', []);

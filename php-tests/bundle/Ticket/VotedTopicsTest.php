@@ -35,7 +35,7 @@ final class VotedTopicsTest extends TestCase
      * @dataProvider identifiers
      */
     #[DataProvider('identifiers')]
-    public function testADatabaseIsAskedForWhatMayBeAnIdOfItsType(string $type, array $ids, array $found): void
+    public function testOnlyValidIdsAreLookedUpInTheDatabase(string $type, array $ids, array $found): void
     {
         self::assertSame($found, $this->granted($logger = new RecordingLogger(), $type, ['id'], $ids));
         self::assertSame([], $logger->lines());
@@ -53,13 +53,13 @@ final class VotedTopicsTest extends TestCase
         yield 'a type that refuses some texts' => ['uuid', [$uuid, 'not one'], [$uuid]];
     }
 
-    public function testADatabaseThatDoesNotAnswerIsLogged(): void
+    public function testAFailingDatabaseIsLogged(): void
     {
         self::assertSame([], $this->granted($logger = new RecordingLogger(), 'string', ['id'], ['away']));
         self::assertCount(1, $logger->lines('error: The voters were not asked about VIEW on the topic "acme/company/away": '));
     }
 
-    public function testTheFirstRuleThatMatchesDecidesAsAtTheServer(): void
+    public function testTheFirstMatchingRuleDecidesAsInTheServer(): void
     {
         $voter = ['pattern' => 'acme/company/{company}', 'voter' => 'VIEW', 'class' => Company::class];
         $other = static fn (string $pattern): array => ['pattern' => $pattern, 'voter' => null, 'class' => null];
@@ -70,7 +70,7 @@ final class VotedTopicsTest extends TestCase
         self::assertSame(['own', '7'], $this->granted($logger, 'string', ['id'], ['own', '7'], [$voter, $other('acme/company/own')]));
     }
 
-    public function testWhatCameOfEachTopicIsKeptUntilTheNextRequest(): void
+    public function testOutcomesAreKeptUntilTheNextRequest(): void
     {
         $this->granted(new RecordingLogger(), 'integer', ['id'], ['7', 'x', '7', '1/2', ...range(100, 160)]);
         $voters = 'VIEW on ' . Company::class;
@@ -89,7 +89,7 @@ final class VotedTopicsTest extends TestCase
         self::assertSame([], $this->outcomes->all());
     }
 
-    public function testAsManyAreKeptAsAPageMayName(): void
+    public function testTheNumberOfOutcomesIsBounded(): void
     {
         $this->granted(new RecordingLogger(), 'integer', ['id'], range(1, 200));
 

@@ -77,7 +77,7 @@ final class WhoMaySubscribeTest extends ApplicationTestCase
         parent::tearDown();
     }
 
-    public function testARoleLetsInWhoeverHasItAlsoByTheHierarchy(): void
+    public function testUsersWithARoleMaySubscribeIncludingByTheHierarchy(): void
     {
         $ann = $this->page(new Account('ann', Account::uuid(self::ANN), ['ROLE_USER']), 'acme/sales', 'acme/lead');
         $boss = $this->page(new Account('boss', 7, ['ROLE_BOSS']), 'acme/sales', 'acme/lead');
@@ -87,7 +87,7 @@ final class WhoMaySubscribeTest extends ApplicationTestCase
         self::assertSame(['acme/lead', 'oro/ping'], [$boss->next()[0], $boss->next()[0]]);
     }
 
-    public function testAUuidOwnsItsTopicAndEndsWithIt(): void
+    public function testAUserWithAUuidMaySubscribeToOwnTopicsAndCanBeDisconnected(): void
     {
         $topics = ['acme/orders/' . self::ANN, 'acme/orders/' . self::BOB];
         $ann = $this->page($user = new Account('ann', Account::uuid(self::ANN)), ...$topics);

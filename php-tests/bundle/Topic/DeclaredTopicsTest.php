@@ -32,7 +32,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
 {
     private const TOPICS = ['acme/orders/{uid:int}' => 'owner', 'acme/chat/{room}' => ['subscribe' => 'user', 'publish' => 'user']];
 
-    public function testTheyComeFromTheConfigurationAndInItsOrder(): void
+    public function testTopicsHaveTheOrderOfTheConfiguration(): void
     {
         $rules = $this->declared(self::TOPICS)->rules();
 
@@ -64,13 +64,13 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         yield 'nothing like it' => ['shop/prices', $where];
     }
 
-    public function testWhereNoneIsDeclaredTheServersOwnFileMayHaveThem(): void
+    public function testWithoutDeclarationsEveryTopicIsAccepted(): void
     {
         self::assertNull($this->declared([])->problem('acme/anything'));
         self::assertNull((new DeclaredTopics([['pattern' => 'a', 'subscribe' => 'user', 'publish' => 'publisher', 'origin' => '']], false))->problem('b'));
     }
 
-    public function testATestOfTheApplicationFailsWithTheNearestTopic(): void
+    public function testAFailedAssertionSuggestsTheNearestTopic(): void
     {
         $publisher = $this->boot(['test' => true, 'topics' => self::TOPICS], [], ['publisher'])->get(InMemoryPublisher::class);
         self::assertTrue($publisher->publish('acme/order/7', 1), 'as at the server, where PHP is not told');
@@ -80,7 +80,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         self::assertThat($publisher, new IsPublished('acme/order/7', null));
     }
 
-    public function testTheQueueDoesNotTryItAgain(): void
+    public function testMessengerDoesNotRetryAnUndeclaredTopic(): void
     {
         $publisher = new InMemoryPublisher();
         $handler = new PublishHandler($publisher, $this->declared(self::TOPICS));
@@ -92,7 +92,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         $handler(new Publish('acme/order/7', 1));
     }
 
-    public function testAWarningThatCannotBeWrittenKeepsNobodyFromPublishing(): void
+    public function testPublishingSucceedsIfTheWarningCannotBeLogged(): void
     {
         $failing = $this->createStub(LoggerInterface::class);
         $failing->method('warning')->willThrowException(new \RuntimeException('the disk is full'));
@@ -108,7 +108,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         self::assertSame(1, $guard->count());
     }
 
-    public function testTheyAreExportedForAServerOfItsOwnAndOriginsAreLeftToIt(): void
+    public function testTopicsAreExportedWithoutOrigins(): void
     {
         $tester = new CommandTester($this->boot(['topics' => self::TOPICS], [], ['publisher'])->get('orosync.topics_export_command'));
 
@@ -136,7 +136,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
 
     /** @dataProvider mistakes */
     #[DataProvider('mistakes')]
-    public function testAnInvalidDeclarationIsNamedWhenTheContainerIsBuilt(array $topics, string $message): void
+    public function testAnInvalidDeclarationIsReportedWhenTheContainerIsBuilt(array $topics, string $message): void
     {
         $this->expectException(InvalidConfigurationException::class);
         $this->expectExceptionMessage($message);
@@ -165,7 +165,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         yield [['acme/x' => 'ROLE_SALES'], 'it needs the security bundle, which is not installed'];
     }
 
-    public function testMoreRolesThanATicketHoldsAreRefused(): void
+    public function testTooManyRolesAreRefused(): void
     {
         $topics = [];
         foreach (range(1, 33) as $number) {
@@ -176,14 +176,14 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         $this->boot(['topics' => $topics], [], ['publisher', 'security']);
     }
 
-    public function testWithoutDoctrineNoVoterIsAsked(): void
+    public function testAVoterNeedsDoctrine(): void
     {
         $this->expectExceptionMessage('a voter needs Doctrine to load the object, which is not installed');
 
         $this->boot(['topics' => ['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class]]], [], ['publisher', 'security']);
     }
 
-    public function testARoleIsAPolicyOfTheServerAndAVoterGrants(): void
+    public function testRolesBecomePoliciesAndVotersBecomeGrants(): void
     {
         $rules = $this->boot(['topics' => [
             'acme/sales' => 'ROLE_SALES',
@@ -203,7 +203,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         );
     }
 
-    public function testAServiceDeclaresWhatItPublishes(): void
+    public function testAServiceMayDeclareItsTopics(): void
     {
         $container = new ContainerBuilder();
         foreach (['kernel.bundles' => [], 'kernel.environment' => 'test', 'kernel.debug' => true, 'kernel.project_dir' => __DIR__, 'kernel.cache_dir' => __DIR__, 'kernel.secret' => 'x'] as $name => $value) {

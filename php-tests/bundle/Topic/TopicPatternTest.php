@@ -39,7 +39,7 @@ final class TopicPatternTest extends ApplicationTestCase
         parent::tearDown();
     }
 
-    public function testAPatternStandsForTheTopicsThatTheServerTakesForIt(): void
+    public function testPatternsMatchTheSameTopicsAsInTheServer(): void
     {
         $binary = Project::serverBinary();
         [$port] = Project::freePorts(1);
@@ -85,7 +85,7 @@ final class TopicPatternTest extends ApplicationTestCase
         }
     }
 
-    public function testTheServerHasTheTopicsThatAreSaidToBeBuiltIn(): void
+    public function testTheServerHasTheBuiltInTopics(): void
     {
         $application = $this->boot(['test' => true], [], ['publisher']);
         $shown = new Process([Project::serverBinary(), 'check-config'], null, $application->get('orosync.shared_secret')->forServer());

@@ -62,14 +62,14 @@ final class PageElementTest extends ApplicationTestCase
         );
     }
 
-    public function testAPageThatNoRequestHasAskedForIsAsOldAsTheProcess(): void
+    public function testAPageWithoutARequestHasTheStartTimeOfTheProcess(): void
     {
         $this->boot(['frontend' => '//shop.example.com']);
 
         self::assertSame(floor(1000 * $_SERVER['REQUEST_TIME_FLOAT']), (float) $this->json($this->page('{{ orosync_page() }}'), 'rendered')['at']);
     }
 
-    public function testAPageOfNobodyIsLiveToo(): void
+    public function testAPageWithoutALoginIsLive(): void
     {
         $this->boot();
         $this->visit('http://shop.example.com/page');
@@ -80,7 +80,7 @@ final class PageElementTest extends ApplicationTestCase
         self::assertSame([], $this->json($page, 'tags'));
     }
 
-    public function testAStrictContentSecurityPolicyAllowsIt(): void
+    public function testThePageElementWorksWithAStrictContentSecurityPolicy(): void
     {
         $this->boot();
         $this->visit('http://shop.example.com/page');
@@ -95,7 +95,7 @@ final class PageElementTest extends ApplicationTestCase
         self::assertSame('/bundles/orosynclive/flash.css', $page->getElementsByTagName('link')->item(0)->getAttribute('href'));
     }
 
-    public function testAnApplicationBelowAPathHasItsModuleThere(): void
+    public function testTheModuleIsBelowTheBasePath(): void
     {
         $this->boot();
         $server = ['SCRIPT_FILENAME' => '/srv/crm/index.php', 'SCRIPT_NAME' => '/crm/index.php'];
@@ -106,7 +106,7 @@ final class PageElementTest extends ApplicationTestCase
         self::assertSame('/crm/bundles/orosynclive/page.js', $script->getAttribute('src'));
     }
 
-    public function testTagsStayTextWhateverIsInThem(): void
+    public function testTagsAreEscapedInThePage(): void
     {
         $this->boot();
         $this->visit('http://shop.example.com/page');
@@ -118,7 +118,7 @@ final class PageElementTest extends ApplicationTestCase
         self::assertSame(['"><script>alert(1)</script>', "it's", "not \u{fffd} UTF-8", 'Straße'], $this->json($page, 'tags'));
     }
 
-    public function testThereIsNothingWhereThereIsNothingToConnectTo(): void
+    public function testWithoutAnAddressThePageHasNoElement(): void
     {
         $this->boot(['frontend' => '']);
 

@@ -22,7 +22,7 @@ use Symfony\Component\HttpFoundation\Request;
 
 final class TwigFunctionsTest extends ApplicationTestCase
 {
-    public function testAPageGetsWhatItsClientNeeds(): void
+    public function testThePageHasTheClientsSettings(): void
     {
         $this->boot();
         $this->visit('https://shop.example.com/page');
@@ -45,7 +45,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         );
     }
 
-    public function testOrosTemplatesGetHostPortAndPath(): void
+    public function testGetWsConfigReturnsHostPortAndPath(): void
     {
         $this->boot([], ['websocket_frontend_host' => '*', 'websocket_frontend_port' => 443, 'websocket_frontend_path' => 'ws']);
         $this->visit('https://shop.example.com/page');
@@ -60,7 +60,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testAPageGetsItsCodeAlsoWhileTheServerIsDown(): void
+    public function testAPageIncludesTheClientEvenIfTheServerIsDown(): void
     {
         $publisher = $this->boot(['backend' => '//127.0.0.1:1'], [], ['twig', 'publisher', 'tickets'])->get(PublisherInterface::class);
         self::assertSame('yes', $this->render('{{ check_ws() ? "yes" : "no" }}'), 'while nobody has tried');
@@ -71,7 +71,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         self::assertSame('yes', $this->render('{{ check_ws() ? "yes" : "no" }}'), 'while nobody answers');
     }
 
-    public function testAPageDoesNotConnectWhereItCannot(): void
+    public function testAPageThatCannotConnectDoesNotIncludeTheClient(): void
     {
         foreach (
             [
@@ -87,7 +87,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         }
     }
 
-    public function testAWrongFrontendIsLogged(): void
+    public function testAnInvalidFrontendIsLogged(): void
     {
         $this->boot(['frontend' => '%env(LIVE_FRONTEND)%'], ['env(LIVE_FRONTEND)' => 'unix:/run/x.sock']);
         $this->render('{{ check_ws() }}');
@@ -95,7 +95,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         self::assertCount(1, $this->logger()->lines('error: Pages do not connect: orosync.frontend: "/run/x.sock" is a socket, which browsers cannot reach.'));
     }
 
-    public function testAPageIsTaggedWithWhatItShowsAndWhatThatRefersTo(): void
+    public function testAPageHasTheTagsOfItsEntitiesAndTheirReferences(): void
     {
         $this->boot();
         $manager = $this->manager();
@@ -129,7 +129,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
 
     /** @dataProvider lists */
     #[DataProvider('lists')]
-    public function testAListHasTheTagsOfAllThatIsInIt(\Closure $list): void
+    public function testAListHasTheTagsOfItsItems(\Closure $list): void
     {
         $this->boot();
         $manager = $this->manager();
@@ -147,7 +147,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         );
     }
 
-    public function testAListOfNothingHasNoTags(): void
+    public function testAnEmptyListHasNoTags(): void
     {
         $this->boot();
 
@@ -155,7 +155,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         self::assertSame('', $this->render('{{ oro_sync_get_content_tags([null])|join(",") }}'));
     }
 
-    public function testAClassHasTheTagOfAllItsRecords(): void
+    public function testAClassHasItsCollectionTag(): void
     {
         $this->boot();
 
@@ -165,7 +165,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         );
     }
 
-    public function testAFormHasTheTagsOfWhatItEdits(): void
+    public function testAFormHasTheTagsOfItsEntity(): void
     {
         $this->boot();
         $manager = $this->manager();
@@ -182,7 +182,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         }
     }
 
-    public function testAFormOfSomethingElseHasNone(): void
+    public function testAFormWithoutAnEntityHasNoTags(): void
     {
         $this->boot();
         $manager = $this->manager();
@@ -198,7 +198,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         }
     }
 
-    public function testAnObjectThatIsNoContentHasNoTags(): void
+    public function testAnUnsupportedObjectHasNoTags(): void
     {
         $this->boot();
         foreach ([new User('ann', 7, null), [new User('ann', 7, null)]] as $data) {
@@ -222,7 +222,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
 
     /** @dataProvider mistakes */
     #[DataProvider('mistakes')]
-    public function testAnErrorIsShownToTheDeveloper(mixed $data, string $message): void
+    public function testInDebugModeAnErrorIsThrown(mixed $data, string $message): void
     {
         $this->boot();
 
@@ -232,7 +232,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
 
     /** @dataProvider mistakes */
     #[DataProvider('mistakes')]
-    public function testInProductionItIsALineInTheLog(mixed $data, string $message): void
+    public function testInProductionAnErrorIsLogged(mixed $data, string $message): void
     {
         $this->boot([], [], ['security', 'twig', 'doctrine', 'no debug']);
 
@@ -242,7 +242,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         self::assertStringContainsString($message, $lines[0]);
     }
 
-    public function testAPageOfMoreTagsThanTheBoundSaysSo(): void
+    public function testAPageWithTooManyTagsLogsAWarning(): void
     {
         $this->boot();
         $tags = array_map(static fn (int $number): string => "tag_$number", range(1, LivePage::MAX_TAGS + 1));
@@ -254,7 +254,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         self::assertCount(1, $this->logger()->lines('warning: A page shows more than 5000 content tags'));
     }
 
-    public function testAnApplicationsOwnGeneratorJoins(): void
+    public function testACustomTagGeneratorIsUsed(): void
     {
         $this->boot([], [], ['twig', 'own tags']);
 
