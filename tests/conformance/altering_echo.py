@@ -1,6 +1,6 @@
-"""An echo server that changes what it repeats, for a control that must fail: altering_echo.py
+"""An echo server that alters each message, for a control run that must fail: altering_echo.py
 
-Prints the port that it listens on.
+Prints its port.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Judges the results of a run: judge.py INDEX.JSON COUNT [NON-STRICT CASE...]
 
-Each case must be OK or INFORMATIONAL, those that are named may be NON-STRICT, and there must be COUNT of them: the suite ends
-with 0 whatever happened, and a case that it has lost leaves no trace.
+Each case must be OK or INFORMATIONAL; the named cases may be NON-STRICT. There must be COUNT cases: the suite always ends with
+exit code 0, and a lost case is missing in its results.
 """
 
 import collections

@@ -1,9 +1,9 @@
-"""Makes Python 3 of an installed Autobahn test suite, which is Python 2: port_suite.py TARGET
+"""Converts an installed Autobahn test suite from Python 2 to Python 3: port_suite.py TARGET
 
-Reads the installed package `autobahntestsuite`, writes the converted one below TARGET. Needs lib2to3 (Python up to 3.12).
+Reads the installed package `autobahntestsuite` and writes the converted one to TARGET. Needs lib2to3 (Python up to 3.12).
 
-In the converted suite every `str` is what it was in Python 2: bytes, one for each character (Latin-1). It becomes `bytes`
-where the suite calls the library `autobahn`, and comes back from there as `str`. Reports are JSON alone.
+In the converted suite a `str` still contains bytes, one per character (Latin-1), as in Python 2. It is converted to `bytes` for
+calls of the library `autobahn`, and back to `str`. Reports are written as JSON only.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ def _hex(value):
    return _bytes(value).hex() if isinstance(value, str) else bytes(value).hex()
 '''
 
-# The calls into the library that take bytes: name, parameters, the same as arguments.
+# Methods of the library that take bytes: name, parameters, arguments.
 SENDERS = (
    ("sendFrame", "opcode, payload = b'', **options", "opcode, _bytes(payload), **options"),
    ("sendMessage", "payload, *more, **options", "_bytes(payload), *more, **options"),
@@ -38,7 +38,7 @@ SENDERS = (
    ("sendCloseFrame", "code = None, reasonUtf8 = None, isReply = False", "code, _bytes(reasonUtf8), isReply"),
 )
 
-# Options of compression that the library has renamed since.
+# Compression options that the library has renamed.
 RENAMED = ("requestNoContextTakeover", "requestMaxWindowBits", "acceptNoContextTakeover", "acceptMaxWindowBits",
            "noContextTakeover", "windowBits", "memLevel")
 
@@ -50,9 +50,9 @@ class Utf8Validator(LibraryValidator):
 
 
 def replace(source, old, new, name):
-    """A replacement that must find something: another version of the suite needs another look."""
+    """Replaces text that must be present; otherwise the suite is of an unknown version."""
     if old not in source:
-        sys.exit(f"port_suite.py: {name} has no {old!r}: this is another version of the suite than was converted before.")
+        sys.exit(f"port_suite.py: {name} has no {old!r}: this version of the suite is not supported.")
     return source.replace(old, new)
 
 

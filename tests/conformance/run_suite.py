@@ -1,6 +1,6 @@
-"""Attacks a server with the converted Autobahn test suite and writes its results: run_suite.py PORTED OUTDIR URL CASE...
+"""Runs the converted Autobahn test suite against a server: run_suite.py PORTED OUTDIR URL CASE...
 
-Ends when all cases are done. OUTDIR/index.json then has the results; nothing is judged here.
+Writes the results to OUTDIR/index.json without judging them, and ends after the last case.
 """
 
 import sys
@@ -15,7 +15,7 @@ from twisted.internet import reactor  # noqa: E402
 fuzzing.startClient({
     "outdir": outdir,
     "servers": [{"agent": "orosync", "url": url}],
-    # A second by default, after which the suite calls a close unclean: not enough on a busy machine.
+    # The default of a second, after which the suite reports an unclean close, is too short on a busy machine.
     "options": {"openHandshakeTimeout": 30, "closeHandshakeTimeout": 30, "serverConnectionDropTimeout": 30},
     "cases": cases,
     "exclude-cases": [],

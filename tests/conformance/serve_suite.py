@@ -1,8 +1,7 @@
-"""Attacks the clients that connect, with the converted Autobahn test suite: serve_suite.py PORTED OUTDIR SUBPROTOCOL CASE...
+"""Runs the converted Autobahn test suite against connecting clients: serve_suite.py PORTED OUTDIR SUBPROTOCOL CASE...
 
-Prints the port that it listens on. A client asks for one case after another (/runCase?case=1&agent=NAME, from 1 on), and
-then for the results (/updateReports?agent=NAME), which are written to OUTDIR/index.json. Nothing is judged here. Runs until
-it is stopped.
+Prints its port. A client requests the cases one by one (/runCase?case=1&agent=NAME, starting with 1), then the report
+(/updateReports?agent=NAME), which is written to OUTDIR/index.json without judging it. Runs until it is stopped.
 """
 
 import socket
@@ -19,7 +18,7 @@ on_connect = fuzzing.FuzzingServerProtocol.onConnect
 
 
 def agree(self, request):
-    """The suite agrees to no subprotocol, and a publisher speaks no other."""
+    """Selects the subprotocol, which a publisher requires. The suite itself selects none."""
     on_connect(self, request)
     return subprotocol if subprotocol in request.protocols else None
 

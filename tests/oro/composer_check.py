@@ -1,4 +1,4 @@
-"""Whether Composer installs the bundle into an Oro application: its solver, over the packages of the application's lock file."""
+"""Checks that Composer's solver accepts the bundle with the packages in the lock file of each Oro application."""
 
 import json
 import re
@@ -11,7 +11,7 @@ VERSIONS = ("5.0", "5.1", "6.0", "6.1", "7.0")
 
 
 def run(report, work, checkouts):
-    """Each application with the bundle, offline: the packages of the lock file are all that there is."""
+    """Resolves each application with the bundle offline, from the packages of its lock file only."""
     for version in VERSIONS:
         application, lock = checkouts.lock(version)
         bundle = {**json.loads((REPOSITORY / "composer.json").read_text()), "version": "1.0.0", "dist": {"type": "path", "url": str(REPOSITORY)}}

@@ -1,4 +1,4 @@
-"""Oro's own JavaScript: bundled as Oro's build resolves it, and run in Chromium (js/)."""
+"""Oro's own JavaScript: bundled with the module resolution of Oro's build, and run in Chromium (js/)."""
 
 import json
 import subprocess
@@ -8,12 +8,12 @@ from processes import last_words
 from roots import TARGET
 
 JS = Path(__file__).resolve().parent / "js"
-# Oro's templates of these versions still render, and their JavaScript still runs, without an application.
+# Versions whose templates and JavaScript work without an application.
 VERSIONS = ("4.2", "5.1", "6.1", "master")
 
 
 def bundle(work, checkouts, version, public=None):
-    """Bundles Oro's JavaScript into WORK/js/oro-VERSION.js, or beside it with other assets for OroSyncBundle; the errors of webpack."""
+    """Bundles Oro's JavaScript into WORK/js/oro-VERSION.js, or into a directory beside it with other assets for OroSyncBundle. Returns webpack's errors."""
     output = work / ("js/elsewhere" if public else "js")
     output.mkdir(parents=True, exist_ok=True)
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "ORO": version, "BUNDLES": checkouts.path("oroinc/platform", version) / "src/Oro/Bundle",
@@ -24,7 +24,7 @@ def bundle(work, checkouts, version, public=None):
 
 
 def browse(report, work, checkouts, *arguments):
-    """Runs checks in Chromium. Each prints a line of JSON: [check, Oro version, whether it holds, evidence]."""
+    """Runs checks in Chromium. The browser prints a line of JSON for each: [check, Oro version, result, evidence]."""
     version = arguments[1]
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": work, "WORK": work,
                    "BUNDLES": checkouts.path("oroinc/platform", version) / "src/Oro/Bundle",
@@ -38,7 +38,7 @@ def browse(report, work, checkouts, *arguments):
 
 
 def run(report, work, checkouts):
-    """Oro's JavaScript of several versions with the server alone."""
+    """Oro's JavaScript of several versions with the server, without an application."""
     for version in VERSIONS:
         errors = bundle(work, checkouts, version)
         if errors:

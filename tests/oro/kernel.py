@@ -12,7 +12,7 @@ from websocket import WebSocket
 
 HERE = Path(__file__).resolve().parent
 
-# Bundles around Oro's own, each at a priority that orders it as in an Oro application: OroSyncBundle (-246) configures Monolog.
+# Bundles with priorities that give the order of an Oro application: OroSyncBundle (-246) configures Monolog.
 BUNDLES = {
     "Symfony\\Bundle\\FrameworkBundle\\FrameworkBundle": -255,
     "Symfony\\Bundle\\SecurityBundle\\SecurityBundle": -254,
@@ -27,7 +27,7 @@ ROUTES = {
     "gone": "/gone, controller: 'App\\Pages::gone'",
     "logout": "/logout",
 }
-# Topics of an application: a pattern, a secured one, and one with PHP code.
+# The application's topics: one with a pattern, a secured one, and one with PHP code.
 ACME_TOPICS = """
 acme.news: { channel: 'acme/news/{language}', handler: { callback: acme.news }, requirements: { language: { pattern: '[a-z]{2}' } } }
 acme.inbox: { channel: 'acme/inbox/{user_id}', handler: { callback: acme.inbox }, requirements: { user_id: { pattern: '\\d+' } } }
@@ -68,7 +68,7 @@ class Application:
         topics = [(oro / f"Bundle/{name}Bundle" / routing).read_text() for name in BUNDLES_WITH_TOPICS]
         (here / "src/App" / routing).write_text("\n".join(topics) + ACME_TOPICS)
         with sqlite3.connect(here / "var/db.sqlite") as database:
-            # Oro asks whether the application is installed, and when its own server was seen running.
+            # Oro reads whether the application is installed, and when its own server was last seen.
             database.executescript("""
                 create table contact (id integer primary key autoincrement, name varchar not null);
                 create table oro_config_value (name varchar, section varchar, text_value varchar);
@@ -88,7 +88,7 @@ class Application:
         return subprocess.run(self._command(*arguments), cwd=self.directory, capture_output=True, text=True, timeout=300)
 
     def step(self, name):
-        """What a step of App\\Steps answers: {call: value, or "!class: message"}."""
+        """Runs a step of App\\Steps. Returns {call: value, or "!class: message"}."""
         run = self._run("drive.php", name)
         try:
             return json.loads(run.stdout.strip().splitlines()[-1])
@@ -120,5 +120,5 @@ class Application:
 
 
 def thrown(results):
-    """The first call of a step that threw, in words; None where none did."""
+    """The first call of a step that threw, as text; None if none did."""
     return next((f"{call}: {value[1:]}" for call, value in results.items() if str(value).startswith("!")), None)

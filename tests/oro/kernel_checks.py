@@ -7,19 +7,19 @@ import javascript
 from kernel import Application, thrown
 from processes import last_words, stop
 
-# Topics of user 1, admin, and of everybody; user 2, bob, may not have the former.
+# Topics of user 1, admin, and of everybody; the former are refused to user 2, bob.
 TOPICS = ("oro/data/update", "oro/maintenance", "oro/ping", "oro/email_event/1/3", "oro/email_event/1/*", "oro/attribute_import/1/5",
           "oro/imap_sync_fail/1", "oro/imap_sync_fail/*", "oro/reminder_remind/1", "oro/message_queue_heartbeat", "oro/outdated_user_page")
 OF_ADMIN = {topic for topic in TOPICS if "/1" in topic}
-# Nobody's: its refusal says that everything before was answered.
+# Refused to everybody: its refusal shows that all earlier messages were answered.
 NOBODYS_TOPIC = "oro/reminder_remind/99"
-# The steps publish it last, to oro/outdated_user_page: everything before has come.
+# The last message of the steps, on oro/outdated_user_page: all others have arrived before.
 END = {"role": "end"}
 MODULES = ("sync.js", "sync/wamp.js", "content-manager.js")
 
 
 def run(report, work, checkouts, version):
-    """Runs them all; what needs a kernel that boots is left out where it does not."""
+    """Runs all checks, each with its own application."""
     for check in (assets, container, logout, forms, functional_tests, as_before, while_it_runs, other_browser):
         application = Application(work, checkouts, version)
         try:
@@ -29,12 +29,12 @@ def run(report, work, checkouts, version):
 
 
 def assets(report, application, checkouts):
-    """assets:install leaves Oro's JavaScript where its build finds it."""
+    """assets:install keeps Oro's JavaScript where Oro's build finds it."""
     installed = application.console("assets:install", "public", "--symlink")
     public = application.directory / "public/bundles/orosync"
     there = [module for module in MODULES if (public / "js" / module).is_file()]
     errors = javascript.bundle(application.work, checkouts, application.version, public=public)
-    report.add("Oro's own assets stay", application.version, installed.returncode == 0 and len(there) == len(MODULES) and not errors,
+    report.add("Oro's own assets are kept", application.version, installed.returncode == 0 and len(there) == len(MODULES) and not errors,
                last_words(installed.stderr) if installed.returncode else
                f"{len(there)} of {len(MODULES)} modules are in public/bundles/orosync; {errors.count('Module not found')} are missing to Oro's JavaScript")
 
@@ -48,17 +48,17 @@ def container(report, application, checkouts):
 
 
 def logout(report, application, checkouts):
-    """Whoever is logged in can log out."""
+    """A user can log out."""
     web = application.web()
     try:
         status = get(application, "/logout", "user=bob")
     finally:
         stop(web)
-    report.add("logging out works", application.version, status == 302, f"HTTP {status} {application.last_critical()}")
+    report.add("a logout works", application.version, status == 302, f"HTTP {status} {application.last_critical()}")
 
 
 def get(application, path, cookie):
-    """The status of an answer; redirects are not followed."""
+    """The status of a response, without following redirects."""
     connection = http.client.HTTPConnection("127.0.0.1", application.web_port, timeout=60)
     connection.request("GET", path, headers={"Cookie": cookie})
     return connection.getresponse().status
@@ -78,7 +78,7 @@ def functional_tests(report, application, checkouts):
 
 
 def sessions(application):
-    """The sessions of admin and bob with all of admin's topics, and what each subscription was answered."""
+    """Sessions of admin and bob, both subscribing to all of admin's topics, and the answers."""
     tickets = application.step("tickets")
     if thrown(tickets):
         raise RuntimeError(thrown(tickets))
@@ -101,12 +101,12 @@ def messages(frames):
 
 
 def until_end(frames):
-    """Whether the last step has published all."""
+    """Whether the last message has arrived, or the session has ended."""
     return bool(frames) and (frames[-1][0] == "closed" or messages(frames[-1:]) == [["oro/outdated_user_page", END]])
 
 
 def comparable(frame):
-    """A frame's JSON. The old client wrote a PHP list with a gap as an object, and escaped otherwise: both are documented."""
+    """A frame's JSON. Oro's client writes a PHP list with a gap as an object, and escapes differently: both differences are documented."""
     def listed(value):
         return list(value.values()) if value and all(key.isdigit() for key in value) else value
     return json.dumps(json.loads(frame, object_hook=listed), sort_keys=True)
@@ -126,23 +126,23 @@ def as_before(report, application, checkouts):
             stop(server)
     new, old = seen["with"], seen["without"]
     welcome = json.loads(new["welcome"][0])
-    report.add("a session is welcomed", version, (welcome[0], welcome[2]) == (0, 1), new["welcome"])
+    report.add("a session opens", version, (welcome[0], welcome[2]) == (0, 1), new["welcome"])
     admins, bobs = ({topic for topic, _ in messages(new[who])} for who in ("admin", "bob"))
     of_admin, of_bob = (refused(answers) - {NOBODYS_TOPIC} for answers in new["answers"])
-    report.add("a user gets his topics", version, not of_admin and len(admins) == 9 and not thrown(new["returned"]),
+    report.add("a user receives permitted topics", version, not of_admin and len(admins) == 9 and not thrown(new["returned"]),
                thrown(new["returned"]) or f"messages of {len(admins)} topics; refused: {sorted(of_admin)}")
-    report.add("nobody gets another's topics", version, of_bob == OF_ADMIN and not bobs & OF_ADMIN, f"{len(of_bob)} of {len(OF_ADMIN)} refused")
+    report.add("topics of other users are refused", version, of_bob == OF_ADMIN and not bobs & OF_ADMIN, f"{len(of_bob)} of {len(OF_ADMIN)} refused")
     different = [pair for who in ("admin", "bob") for pair in zip(sorted(map(comparable, old[who])), sorted(map(comparable, new[who])))
                  if pair[0] != pair[1]]
     counts = [[len(which[who]) for who in ("admin", "bob")] for which in (old, new)]
-    report.add("browsers get what Oro's server sends", version, old["admin"] and counts[0] == counts[1] and not different,
+    report.add("browsers receive the same as from Oro's server", version, old["admin"] and counts[0] == counts[1] and not different,
                different or f"admin {counts[1][0]}, bob {counts[1][1]} messages")
     returned = {call: (old["returned"].get(call), value) for call, value in new["returned"].items() if old["returned"].get(call) != value}
-    report.add("publishers get what Oro's client returns", version, not returned, returned or f"{len(new['returned'])} calls")
+    report.add("publishing returns the same as Oro's client", version, not returned, returned or f"{len(new['returned'])} calls")
 
 
 def while_it_runs(report, application, checkouts):
-    """What sessions see of transactions, of maintenance and of a customer's logout; and the bundle's commands."""
+    """Messages of transactions and maintenance, a customer's logout, and the bundle's commands."""
     version = application.version
     server = application.serve()
     try:
@@ -150,12 +150,12 @@ def while_it_runs(report, application, checkouts):
         done = application.step("transactions")
         order = ["tags" if topic == "oro/data/update" else payload["role"] for topic, payload in messages(admin.collect(10, until_end))]
         wanted = ["flush", "tags", "flushed", "before commit", "tags", "after commit", "before rollBack", "after rollBack", "end"]
-        report.add("tags leave after the commit", version, order == wanted and not thrown(done), f"{thrown(done) or ''} {order}")
+        report.add("tags are published after the commit", version, order == wanted and not thrown(done), f"{thrown(done) or ''} {order}")
         bob.collect(10, until_end)
         for command, on in (("oro:maintenance:lock", True), ("oro:maintenance:unlock", False)):
             ran = application.console(command, "-n")
             got = messages(bob.collect(5, until=len))
-            report.add(f"{command} is seen", version, ran.returncode == 0 and [(t, p["isOn"]) for t, p in got] == [("oro/maintenance", on)],
+            report.add(f"{command} reaches pages", version, ran.returncode == 0 and [(t, p["isOn"]) for t, p in got] == [("oro/maintenance", on)],
                        got or last_words(ran.stdout + ran.stderr))
         customers_logout(report, application, admin)
         export = application.console("orosync:topics:export")
@@ -168,26 +168,26 @@ def while_it_runs(report, application, checkouts):
 
 
 def customers_logout(report, application, admin):
-    """A storefront's customer, whose name a back office user has, too, ends his own session alone."""
+    """The logout of a storefront customer ends no session of the back office user with the same name."""
     ticket = application.step("customerTicket")
     if thrown(ticket):
-        report.add("a customer's logout ends his sessions alone", application.version, False, thrown(ticket))
+        report.add("a customer's logout ends no session of a user", application.version, False, thrown(ticket))
         return
     customer = application.connect(ticket["ticket"])
     customer.collect(5, until=len)
     done = application.step("customerLogout")
     ended = customer.collect(10, until=lambda frames: False)
     others = admin.collect(10, until_end)
-    report.add("a customer's logout ends his sessions alone", application.version,
+    report.add("a customer's logout ends no session of a user", application.version,
                not thrown(done) and ended[-1:] and ended[-1][0] == "closed" and others[-1:] and others[-1][0] != "closed",
-               thrown(done) or f"the customer's session: {ended[-1:] or 'goes on'}; the back office user's: {others[-1:]}")
+               thrown(done) or f"the customer's session: {ended[-1:] or 'continues'}; the back office user's: {others[-1:]}")
 
 
 def other_browser(report, application, checkouts):
-    """One user in two browsers, on the application's pages with Oro's own JavaScript: he logs out in one, the other comes back."""
+    """One user in two browsers, with Oro's own JavaScript: after a logout in one, the other reconnects."""
     errors = javascript.bundle(application.work, checkouts, application.version)
     if errors:
-        report.add("the other browser comes back", application.version, False, last_words(errors))
+        report.add("the other browser reconnects", application.version, False, last_words(errors))
         return
     started = []
     try:

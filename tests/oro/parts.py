@@ -1,4 +1,4 @@
-"""The parts of a run that look at clones, and which versions each is about."""
+"""The parts of a run that use clones, and the versions of each."""
 
 import composer_check
 import javascript
@@ -9,6 +9,6 @@ OF_CLONES = ("composer", "js", *ROOT_OF)
 
 
 def versions_of(part, sources):
-    """What a part runs with, as sources.tsv has it: {Oro version: {column of docs/compatibility.md: version}}."""
+    """The versions of a part in sources.tsv: {Oro version: {column of docs/compatibility.md: version}}."""
     oro_versions, columns = {"composer": (composer_check.VERSIONS, LOCK_FILES), "js": (javascript.VERSIONS, JAVASCRIPT)}.get(part, ([part], KERNEL))
     return {version: versions(sources, version, columns) for version in oro_versions}

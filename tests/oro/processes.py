@@ -1,4 +1,4 @@
-"""Programs that a check starts: on free ports of the loopback interface, each ended with all that it started."""
+"""Programs started by the checks, on free ports of the loopback interface; each is ended with its process group."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ _started = []
 
 
 def free_ports(count):
-    """Ports that were free a moment ago. They are held until the last is chosen: none is chosen twice."""
+    """Free ports. They are held until the last one is chosen."""
     with contextlib.ExitStack() as held:
         listeners = [held.enter_context(socket.socket()) for _ in range(count)]
         for listener in listeners:
@@ -21,7 +21,7 @@ def free_ports(count):
 
 
 def launch(command, log, **options):
-    """Starts a program that listens nowhere."""
+    """Starts a program that does not listen."""
     with open(log, "ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                    start_new_session=True, **options)
@@ -30,7 +30,7 @@ def launch(command, log, **options):
 
 
 def start(command, port, log, **options):
-    """Starts a program and waits until it listens. Raises RuntimeError with the end of its log where it does not."""
+    """Starts a program and waits until it listens. Raises RuntimeError with the end of its log on failure."""
     process = launch(command, log, **options)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -61,7 +61,7 @@ def stop_all():
 
 
 def last_words(text, limit=230):
-    """What a failed program said, in a line."""
+    """The error of a failed program, in one line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = next((line for line in lines if "Error" in line or "rror:" in line or "xception" in line), lines[-1] if lines else "nothing")
     return said[:limit]

@@ -1,4 +1,4 @@
-"""What the checks found: a line each while they run, a table of all at the end, and a file for each part."""
+"""Results of the checks: a line for each during the run, a table at the end, and a file for each part."""
 
 import datetime
 import json
@@ -8,23 +8,23 @@ LIMIT = 300
 
 
 class Report:
-    """Outcomes by check and Oro version, in the order in which they came."""
+    """Outcomes by check and Oro version, in order of arrival."""
 
     def __init__(self):
         self.outcomes = {}
         self.part = {}
 
     def begin(self, versions):
-        """Begins a part of the run, which looks at Oro versions: {Oro version: {column of the documents: version}}."""
+        """Begins a part of the run. `versions`: {Oro version: {column of docs/compatibility.md: version}}."""
         self.part = {"run on": datetime.datetime.now(datetime.timezone.utc).date().isoformat(), "versions": versions, "checks": {}}
 
     def end(self, file):
-        """Ends the part: writes what it found to a file, from which scripts/compatibility-page makes the documents' tables."""
+        """Ends the part: writes its results to a file for scripts/compatibility-page."""
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(self.part))
 
     def add(self, check, version, holds, evidence=""):
-        """Notes and prints one outcome; says whether it holds. None: it could not be run, and the evidence says why."""
+        """Records and prints one outcome. `holds` None: the check could not be run; `evidence` contains the reason."""
         evidence = " ".join(str(evidence).split())
         holds = None if holds is None else bool(holds)
         print(f"{version:<7} {check:<44} {WORDS[holds]:<7} {evidence[:LIMIT]}", flush=True)
@@ -34,7 +34,7 @@ class Report:
 
     @property
     def failed(self):
-        """How many checks have failed."""
+        """Number of failed checks."""
         return sum(holds is False for row in self.outcomes.values() for holds in row.values())
 
     @property

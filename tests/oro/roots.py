@@ -1,4 +1,4 @@
-"""Which PHP an Oro version runs on: this machine's own, or that of a root directory of `make test-matrix`."""
+"""The PHP of each Oro version: this machine's, or that of a root directory of `make test-matrix`."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ class Php:
         self.extension = "/var/cache/orosync/release/liborosync.so" if self.root else TARGET / "release/liborosync.so"
 
     def command(self, arguments, environment, directory, extension=True):
-        """The command that runs PHP in a directory with an environment of its own."""
+        """The command that runs PHP in a directory with this environment."""
         php = ["php", *(["-d", f"extension={self.extension}"] if extension else []), *arguments]
         variables = ["env", f"--chdir={directory}", *(f"{name}={value}" for name, value in environment.items())]
         if self.root is None:
@@ -29,20 +29,20 @@ class Php:
         return [HERE / "in-root", self.root, self.work / "share", REPOSITORY, TARGET, self.work, "--", *variables, *php]
 
     def version(self):
-        """What PHP says that it is."""
+        """PHP's version."""
         command = self.command(["-r", "echo PHP_VERSION;"], {"PATH": "/usr/local/bin:/usr/bin:/bin"}, "/", extension=False)
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def provide(work, version):
-    """Makes the root directory of an Oro version, and compiles the extension there. Raises RuntimeError with the log's path."""
+    """Creates the root directory of an Oro version and compiles the extension in it. Raises RuntimeError with the log's path."""
     root = ROOT_OF[version]
     if root is None:
         return
     if os.geteuid():
-        raise RuntimeError(f"Oro {version} runs in a root directory, which root alone can make and enter")
+        raise RuntimeError(f"Oro {version} runs in a root directory, which only root can create and enter")
     if any(directory.is_relative_to("/tmp") for directory in (REPOSITORY, TARGET, work)):
-        raise RuntimeError("a root directory has a /tmp of its own: keep the repository and its target directory elsewhere")
+        raise RuntimeError("a root directory has its own /tmp: move the repository and its target directory out of /tmp")
     matrix, scripts, log = TARGET / "matrix", REPOSITORY / "scripts/matrix", work / f"{root}.log"
     share = work / "share/sources"
     subprocess.run(["rm", "-rf", share], check=True)
@@ -57,4 +57,4 @@ def provide(work, version):
         for command in ([scripts / "provide-root", root, matrix, work / "share", "build", "oro"],
                         [scripts / "isolated", scripts / "enter-root", matrix / "roots" / root, work / "share", "/share/sources/tests/oro/build-in-root"]):
             if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
-                raise RuntimeError(f"the root directory {root} could not be provided; all that was said: {log}")
+                raise RuntimeError(f"the root directory {root} could not be provided; log: {log}")

@@ -1,4 +1,4 @@
-"""What is checked without anything of others: this directory's files, its table of sources, and with which versions it was last run."""
+"""Checks without external sources: the files of this directory, sources.tsv, and the versions of the last run."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ RESULTS = REPOSITORY / "docs/compatibility.json"
 
 
 def faults():
-    """What is wrong, a line each."""
+    """The faults, one line each."""
     try:
         sources = read_table()
     except ValueError as e:
@@ -22,7 +22,7 @@ def faults():
     results = json.loads(RESULTS.read_text())["oro"]
     for part in OF_CLONES:
         if results.get(part, {}).get("versions") != versions_of(part, sources):
-            yield f"{part} was last run with other versions than sources.tsv has. Run `make test-oro` and `make compatibility-page`"
+            yield f"{part} was last run with versions other than those in sources.tsv. Run `make test-oro` and `make compatibility-page`"
     for checker, pattern in (("node --check", "js/*.js"), ("php -l", "application/**/*.php"), ("php -l", "js/*.php"), ("bash -n", "*-root")):
         for file in sorted(HERE.glob(pattern)):
             if subprocess.run([*checker.split(), file], stdout=subprocess.DEVNULL).returncode:
@@ -35,7 +35,7 @@ def faults():
 
 
 def run():
-    """Prints what is wrong; the exit code."""
+    """Prints the faults. Returns the exit code."""
     found = list(faults())
     for fault in found:
         print(f"test-oro: {fault}")

@@ -1,4 +1,4 @@
-"""The sources of others: which, of which version, from where (sources.tsv), and their checkouts in the work directory."""
+"""External sources: repositories and versions (sources.tsv), and their checkouts in the work directory."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TABLE = Path(__file__).resolve().parent / "sources.tsv"
-# What docs/compatibility.md tells of the versions: for Composer, for JavaScript, for a kernel.
+# Columns of docs/compatibility.md with their repositories: for Composer, JavaScript and a kernel.
 LOCK_FILES = {"lock file": "oroinc/platform-application"}
 JAVASCRIPT = {"Oro": "oroinc/platform"}
 KERNEL = {**JAVASCRIPT, "Symfony": "symfony/symfony", "DBAL": "doctrine/dbal", "ORM": "doctrine/orm",
@@ -29,7 +29,7 @@ class Source(NamedTuple):
 
 
 def read_table(text=None):
-    """The lines of sources.tsv. Raises ValueError, which names the line, where one is not as the head of the file says."""
+    """The lines of sources.tsv. Raises ValueError with the number of an invalid line."""
     sources = []
     for number, line in enumerate((TABLE.read_text() if text is None else text).splitlines(), 1):
         if line.startswith("#"):
@@ -48,28 +48,28 @@ def read_table(text=None):
 
 
 def versions(sources, version, columns):
-    """The versions that the sources have for an Oro version: {column: version}."""
+    """Versions of the sources for an Oro version: {column: version}."""
     refs = {source.repository: source.ref for source in sources if version in source.serves}
     told = {column: refs[repository].removeprefix("v") for column, repository in columns.items()}
     return {column: f"{version}, commit {ref[:10]}" if len(ref) == 40 else ref for column, ref in told.items()}
 
 
 def git_directory(clones, repository):
-    """The git directory of a clone below CLONES, bare or with a work tree; None where there is none."""
+    """The git directory of a clone below CLONES, bare or with a work tree; None if there is none."""
     flat = repository.replace("/", "+")
     places = [repository, f"{repository}.git", f"{repository}/.git", f"{flat}/repo"]
     return next((clones / place for place in places if (clones / place / "objects").is_dir()), None)
 
 
 class Checkouts:
-    """The checked out sources. What is there already, at its version, is kept."""
+    """The checked out sources. Existing checkouts of the right version are kept."""
 
     def __init__(self, work):
         self.directory = work / "sources"
         self.sources = read_table()
 
     def bring(self, clones):
-        """Checks everything out from the clones. Raises LookupError with every clone or version that is missing."""
+        """Checks out everything from the clones. Raises LookupError with all missing clones and versions."""
         missing = []
         for source in self.sources:
             target = self.directory / source.directory
@@ -110,7 +110,7 @@ class Checkouts:
         return json.loads((place / "composer.json").read_text()), json.loads((place / "composer.lock").read_text())
 
     def autoload(self, version):
-        """What Composer's autoloader would be told: namespaces with their directories, and files to load at once."""
+        """Rules of Composer's autoloader: namespaces with their directories, and files to load immediately."""
         namespaces, files = {}, []
         for source in self.of(version):
             place = self.directory / source.directory

@@ -1,4 +1,4 @@
-"""A bare WebSocket client (RFC 6455) that keeps the frames as they came."""
+"""A minimal WebSocket client (RFC 6455) that returns frames unchanged."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 
 class WebSocket:
-    """A session, from its handshake on."""
+    """A session, starting with its handshake."""
 
     def __init__(self, port, ticket, path="/", secure=lambda connection: connection):
         self.socket = secure(socket.create_connection(("127.0.0.1", port), 5))
@@ -34,7 +34,7 @@ class WebSocket:
         self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(data)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
 
     def collect(self, seconds, until=lambda frames: False):
-        """The text frames of some time, or until a condition holds of them; ("closed", code) last where the session ended."""
+        """Text frames of this time, or until a condition holds for them; ("closed", code) last if the session ended."""
         frames, deadline = [], time.monotonic() + seconds
         while not until(frames) and (left := deadline - time.monotonic()) > 0:
             try:
@@ -52,7 +52,7 @@ class WebSocket:
         return frames
 
     def _frame(self, timeout):
-        """(opcode, payload). Raises TimeoutError, and ConnectionError where TCP ended."""
+        """(opcode, payload). Raises TimeoutError, or ConnectionError at the end of the TCP connection."""
         self.socket.settimeout(timeout)
         while True:
             if len(self.buffer) >= 2:

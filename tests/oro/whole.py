@@ -1,4 +1,4 @@
-"""A whole OroPlatform application that somebody has installed: a copy of its directory, with the bundle installed into it."""
+"""An installed OroPlatform application: a copy of its directory with the bundle installed."""
 
 import html.parser
 import http.client
@@ -17,14 +17,14 @@ from processes import free_ports, last_words, launch, start
 from roots import REPOSITORY, TARGET
 from websocket import WebSocket
 
-# What Oro makes anew, or what belongs to the original.
+# Directories that Oro recreates, or that belong to the original.
 NOT_COPIED = ("cache", "logs", "sessions")
 PASSWORD = "Orosync-2-passes"
 JSON_API = "application/vnd.api+json"
 
 
 class Whole:
-    """The copy of an application in WORK/run. Its database is the original's: what a check saves is saved there."""
+    """The copy of an application in WORK/run. It uses the original's database."""
 
     def __init__(self, work, original):
         self.original = original
@@ -47,7 +47,7 @@ class Whole:
         return [name for name in names if Path(directory) == self.original / "var" and name in NOT_COPIED]
 
     def install(self):
-        """Composer installs the bundle, as docs/oro.md says, from the packages that are there: nothing is downloaded."""
+        """Installs the bundle with Composer as in docs/oro.md, from the packages present; nothing is downloaded."""
         packages = self.log / "packages.json"
         known = {}
         for package in [*self._lock["packages"], *self._lock["packages-dev"]]:
@@ -68,7 +68,7 @@ class Whole:
                 raise RuntimeError(problem[1] if problem else last_words(run.stderr))
 
     def command(self, *arguments):
-        """The command line that runs PHP with the extension, and with the addresses of this run."""
+        """The command line of PHP with the extension and the addresses of this run."""
         addresses = {
             "ORO_WEBSOCKET_SERVER_DSN": f"//127.0.0.1:{self.port}",
             "ORO_WEBSOCKET_FRONTEND_DSN": f"//*:{self.port}/ws",
@@ -76,13 +76,13 @@ class Whole:
             "OROSYNC_ADMIN_BIND": f"127.0.0.1:{self.admin_port}",
             "PATH": f"{TARGET}/release:{os.environ['PATH']}",
         }
-        # By a php.ini, so that what a command starts has it, too. PHP's web server tells Symfony its environment with E alone.
+        # In a php.ini, so that child processes load it too. With PHP's web server Symfony reads the environment only with E.
         (self.log / "orosync.ini").write_text(f"extension={TARGET}/release/liborosync.so\nmemory_limit=3G\nvariables_order=EGPCS\n")
         variables = {"PHP_INI_SCAN_DIR": f":{self.log}", **addresses}
         return ["env", f"--chdir={self.directory}", *(f"{name}={value}" for name, value in variables.items()), "php", *arguments]
 
     def run(self, *arguments, timeout=600):
-        """Runs a PHP program; what it says is in var/orosync/commands.log, too. Raises TimeoutError where it does not end."""
+        """Runs a PHP program; its output is also in var/orosync/commands.log. Raises TimeoutError."""
         try:
             run = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired as e:
@@ -100,7 +100,7 @@ class Whole:
         return self.run("bin/console", *arguments, f"--env={env}", "--no-interaction", timeout=timeout)
 
     def ask(self, what, rest):
-        """The first value of a query. DBAL prints it as a dump or in a table: the marks around it find it in both."""
+        """The first value of a query. Markers around it find it in both output formats of DBAL."""
         run = self.console("dbal:run-sql", "--force-fetch", f"select concat('[[', {what}, ']]') as found {rest} limit 1")
         found = re.search(r"\[\[(.*?)\]\]", run.stdout)
         if not found:
@@ -108,14 +108,14 @@ class Whole:
         return found[1]
 
     def path(self, route):
-        """The path of one of the application's routes; None where there is none of that name."""
+        """The path of a route of the application; None if it does not exist."""
         if self._routes is None:
             run = self.console("debug:router", "--format=json")
             self._routes = {name: it["path"] for name, it in json.loads(run.stdout[run.stdout.index("{"):]).items()}
         return self._routes.get(route)
 
     def user(self, name):
-        """A new administrator of the application."""
+        """Creates an administrator of the application."""
         email = name if "@" in name else f"{name}@example.com"
         run = self.console("oro:user:create", f"--user-name={name}", f"--user-email={email}", "--user-firstname=Orosync", "--user-lastname=Test",
                            f"--user-password={PASSWORD}", "--user-role=ROLE_ADMINISTRATOR",
@@ -125,7 +125,7 @@ class Whole:
             raise RuntimeError(last_words(run.stdout + run.stderr))
 
     def serve(self):
-        """Starts the server by the command that the application's supervisor runs."""
+        """Starts the server with the command of the application's supervisor."""
         return start(self.command("bin/console", "gos:websocket:server", "--env=prod"), self.port, self.log / "server.log")
 
     def web(self):
@@ -134,7 +134,7 @@ class Whole:
                      self.web_port, self.log / "web.log")
 
     def consume(self):
-        """Starts the consumer of the message queue; it ends when caches change, and is started again, as a supervisor does."""
+        """Starts the consumer of the message queue, and restarts it like a supervisor when it ends after a change of caches."""
         consumer = self.command("bin/console", "oro:message-queue:consume", "--env=prod", "--memory-limit=2000")
         return launch(["sh", "-c", 'while :; do "$@"; sleep 1; done', "supervisor", *consumer], self.log / "consumer.log")
 
@@ -143,7 +143,7 @@ class Whole:
         return WebSocket(self.port, ticket)
 
     def disconnected(self, more_than=-1):
-        """Whose sessions the server was asked to end; waits until there are more than so many."""
+        """Users of the disconnects that the server has received. Waits until there are more than `more_than`."""
         deadline = time.monotonic() + 30
         while True:
             lines = [json.loads(line) for line in (self.log / "server.log").read_text().splitlines() if "at the request of a publisher" in line]
@@ -152,7 +152,7 @@ class Whole:
             time.sleep(0.05)
 
     def npm(self):
-        """Has npm install what Oro's build imports; the packages of @oroinc that npm has not. Raises RuntimeError where it fails otherwise."""
+        """Installs the packages of Oro's build with npm. Returns packages of @oroinc missing on npm; raises RuntimeError on other errors."""
         if (self.directory / "node_modules/@oroinc").is_dir():
             return []
         run = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=self.directory, capture_output=True, text=True, timeout=900)
@@ -167,14 +167,14 @@ class Whole:
         return missing
 
     def why(self, holds):
-        """The last critical line of the application's log, where something does not hold."""
+        """The last critical line of the application's log; empty if the check holds."""
         logs = [] if holds else (self.directory / "var/logs").glob("prod*.log")
         lines = [line for log in logs for line in log.read_text(errors="replace").splitlines() if ".CRITICAL:" in line]
         return f"; {lines[-1].partition('CRITICAL: ')[2][:300]}" if lines else ""
 
 
 class Forms(html.parser.HTMLParser):
-    """The forms of a page, with what a browser would send: [{"action": ..., "fields": [(name, value), ...], "files": [name, ...]}]."""
+    """The forms of a page, with the fields that a browser would send: [{"action": ..., "fields": [(name, value), ...], "files": [name, ...]}]."""
 
     def __init__(self, text):
         super().__init__()
@@ -217,7 +217,7 @@ class Forms(html.parser.HTMLParser):
 
 
 class Answer:
-    """What the application answered."""
+    """A response of the application."""
 
     def __init__(self, status, headers, text, path):
         self.status, self.location, self.text, self.path = status, headers.get("Location"), text, path
@@ -227,7 +227,7 @@ class Answer:
         return json.loads(self.text)
 
     def form(self, with_field):
-        """The form that has a field; the end of its name is enough."""
+        """The form with a field whose name ends like this."""
         for form in Forms(self.text).forms:
             if any(name.endswith(with_field) for name in [*dict(form["fields"]), *form["files"]]):
                 return form
@@ -235,13 +235,13 @@ class Answer:
 
 
 class Browser:
-    """A person's browser: cookies, forms and redirects of one person."""
+    """The browser of one user: cookies, forms and redirects."""
 
     def __init__(self, application):
         self.application, self.cookies = application, {}
 
     def request(self, method, path, body=None, follow=True, headers=None):
-        """Asks, with what a page's JavaScript adds against forged requests; follows redirects unless told otherwise."""
+        """Sends a request with the CSRF header of a page's JavaScript; follows redirects by default."""
         connection = http.client.HTTPConnection("127.0.0.1", self.application.web_port, timeout=300)
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         token = next((value for name, value in self.cookies.items() if re.fullmatch(r"(https-)?_csrf", name)), "")
@@ -258,11 +258,11 @@ class Browser:
         return answer
 
     def open(self, path):
-        """A page, behind its redirects."""
+        """Opens a page and follows redirects."""
         return self.request("GET", path)
 
     def submit(self, page, with_field, values, action=None, file=None):
-        """Sends a form of a page, with a file as (name of the field, of the file, content). Ends of names do: the first field that fits."""
+        """Submits a form, with a file as (field name, file name, content). Field names may be given by their end."""
         form = page.form(with_field)
         names = [name for name, _ in form["fields"]]
         filled = {next((name for name in names if name.endswith(end)), end): value for end, value in values.items()}
@@ -280,19 +280,19 @@ class Browser:
         return self.request("POST", path, body.encode(), headers={"Content-Type": f"multipart/form-data; boundary={boundary}"})
 
     def log_in(self, name, login="oro_user_security_login", check="oro_user_security_check"):
-        """Logs somebody in by the form; the page that he lands on."""
+        """Logs a user in with the form. Returns the page after it."""
         return self.submit(self.open(self.application.path(login)), "_username", {"_username": name, "_password": PASSWORD},
                            self.application.path(check))
 
     def script(self, method, path, body=None, with_header=True):
-        """What a script asks: one of the page, or one of another's, which has no header against forged requests."""
+        """A request of a script, with the CSRF header, or without it like one from another site."""
         headers = {"X-Requested-With": "XMLHttpRequest", "Content-Type": JSON_API, "Accept": JSON_API}
         if not with_header:
             headers["X-CSRF-Header"] = ""
         return self.request(method, path, None if body is None else json.dumps(body), False, headers)
 
     def ticket(self):
-        """A ticket, as the page's JavaScript gets it."""
+        """A ticket from the ticket endpoint."""
         answer = self.script("POST", self.application.path("oro_sync_ticket"))
         if answer.status != 200:
             raise RuntimeError(f"{answer.path}: HTTP {answer.status}{self.application.why(False)}")

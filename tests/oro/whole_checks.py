@@ -1,4 +1,4 @@
-"""The checks of a whole application: as its users, its console, its consumer of the message queue and its deployment see it."""
+"""The checks of an installed application: users, console, message queue consumer and deployment."""
 
 import filecmp
 import json
@@ -11,12 +11,12 @@ from processes import last_words, stop
 from whole import PASSWORD, Browser, Whole
 
 TAGS = "oro/data/update"
-# Nobody's: its refusal says that everything before was answered.
+# Refused to everybody: its refusal shows that all earlier messages were answered.
 NOBODYS_TOPIC = "oro/reminder_remind/2147483647"
-# What is saved: contacts where the application has them, else business units, which every application has.
+# Saved entities: contacts if the application has them, otherwise business units.
 CONTACT = {"route": "oro_contact_create", "view": "oro_contact_view", "field": "[firstName]", "type": "contacts", "attribute": "firstName"}
 UNIT = {"route": "oro_business_unit_create", "view": "oro_business_unit_view", "field": "[name]", "type": "businessunits", "attribute": "name"}
-# What is imported: contacts likewise, else translations.
+# Imported entities: contacts, otherwise translations.
 IMPORTS = {
     "contacts": ("Oro\\Bundle\\ContactBundle\\Entity\\Contact", "entity_import_from_csv", "oro_contact.add_or_replace", {},
                  "First name,Last name\n{name},Imported\n"),
@@ -31,14 +31,14 @@ FUNCTIONAL_TESTS = ("SyncBundle", "OrganizationBundle")
 
 
 def run(report, work, original):
-    """Runs them all. What throws ends its own check alone, except where nothing can go on without it."""
+    """Runs all checks. An exception fails only its own check; without the bundle or the container the others are skipped."""
     application = Whole(work, original)
     application.copy()
     if not attempt(report, application, "Composer installs the bundle", composer):
         return
     if not attempt(report, application, "the container compiles", container):
         return
-    attempt(report, application, "Oro's own assets stay", assets)
+    attempt(report, application, "Oro's own assets are kept", assets)
     started = [application.serve(), application.web()]
     try:
         attempt(report, application, "orosync:migrate and orosync:topics:export", commands)
@@ -52,7 +52,7 @@ def run(report, work, original):
 
 
 def attempt(report, application, name, check, *arguments):
-    """One check, which answers (whether it holds, evidence); None and why where it could not be run."""
+    """Runs one check, which returns (result, evidence); result None: it could not be run, for the reason in the evidence."""
     try:
         holds, evidence = check(application, *arguments)
     except Exception as e:
@@ -78,7 +78,7 @@ def container(application):
 
 
 def assets(application):
-    """What its build reads of OroSyncBundle is what OroSyncBundle has."""
+    """The published assets of OroSyncBundle are its own files."""
     installed = application.console("assets:install", "public", "--symlink")
     theirs = application.directory / "vendor/oro/platform/src/Oro/Bundle/SyncBundle/Resources/public"
     public = application.directory / "public/bundles/orosync"
@@ -89,7 +89,7 @@ def assets(application):
 
 
 def commands(application):
-    """They report of this application, and change nothing."""
+    """The two commands report on this application without changing it."""
     migrate, export = application.console("orosync:migrate"), application.console("orosync:topics:export")
     machine = migrate.stdout.partition("This machine")[2].partition("Parameters")[0].strip("- \n")
     return (migrate.returncode, export.returncode, machine) == (0, 0, "Extension, server and addresses are as they should be."), machine
@@ -111,7 +111,7 @@ def people(report, application):
 
     if not attempt(report, application, "users log in", log_in):
         return
-    attempt(report, application, "a ticket takes the CSRF header", tickets, browsers["ann"])
+    attempt(report, application, "a ticket needs the CSRF header", tickets, browsers["ann"])
     sessions = {}
 
     def subscribe(_):
@@ -122,21 +122,21 @@ def people(report, application):
     if not attempt(report, application, "pages subscribe", subscribe):
         return
     subject = CONTACT if application.path(CONTACT["route"]) else UNIT
-    attempt(report, application, "a form's save is told to others", form, browsers, sessions["bob"], ann, subject)
-    attempt(report, application, "the API's save is told to others", api, browsers, sessions["bob"], ann, subject)
-    attempt(report, application, "an import is told by the consumer", imported, browsers["ann"], sessions["bob"], ann, subject)
-    attempt(report, application, "a customer's logout ends his sessions alone", customer)
+    attempt(report, application, "a saved form notifies others", form, browsers, sessions["bob"], ann, subject)
+    attempt(report, application, "a save by the API notifies others", api, browsers, sessions["bob"], ann, subject)
+    attempt(report, application, "an import notifies others", imported, browsers["ann"], sessions["bob"], ann, subject)
+    attempt(report, application, "a customer's logout ends no session of a user", customer)
     attempt(report, application, "a logout ends the user's sessions", logout, browsers, sessions)
 
 
 def tickets(application, browser):
-    """Oro's listener refuses what does not come from a page of its own."""
+    """Oro's listener refuses ticket requests without the CSRF header."""
     refused = browser.script("POST", application.path("oro_sync_ticket"), with_header=False).status
     return refused == 403 and browser.ticket() != "", f"HTTP {refused} without the header, a ticket with it"
 
 
 def session(application, browser):
-    """A session of a browser that gets the content tags."""
+    """Opens a session that is subscribed to the content tags."""
     it = application.connect(browser.ticket())
     if it.status != 101:
         raise RuntimeError(f"the handshake: HTTP {it.status}")
@@ -148,8 +148,8 @@ def session(application, browser):
     return it
 
 
-def told(it, by, of=""):
-    """The tags of the next save of a user that a session hears of; of one entity, where its name is given."""
+def announced(it, by, of=""):
+    """Tags of the next message caused by a user that a session receives; `of`: only tags of this entity."""
     def tags(frames):
         return [tag["tagname"] for message in map(json.loads, (frame for frame in frames if isinstance(frame, str)))
                 if message[:2] == [8, TAGS] for tag in message[2] if tag["username"] == by and of in tag["tagname"]]
@@ -157,12 +157,12 @@ def told(it, by, of=""):
 
 
 def refused(frames):
-    """Whether nobody's topic was refused last: all that was sent before has come, and the session goes on."""
+    """Whether NOBODYS_TOPIC was refused last: earlier messages have arrived, and the session is open."""
     return bool(frames) and isinstance(frames[-1], str) and json.loads(frames[-1])[:2] == [4, NOBODYS_TOPIC]
 
 
-def goes_on(it):
-    """Whether a session goes on; forgets what it has heard."""
+def is_open(it):
+    """Whether a session is open; discards its messages."""
     it.send(5, NOBODYS_TOPIC)
     return refused(it.collect(10, until=refused))
 
@@ -173,7 +173,7 @@ def list_path(application, kind):
 
 
 def found(application, browser, subject, name):
-    """Whether a browser gets what was saved under a name."""
+    """Whether the API returns an entity with this name to a browser."""
     query = {f"fields[{subject['type']}]": subject["attribute"], "sort": "-id", "page[size]": 20}
     path = f"{list_path(application, subject['type'])}?{urllib.parse.urlencode(query)}"
     answer = browser.script("GET", path)
@@ -187,9 +187,9 @@ def form(application, browsers, it, ann, subject):
     name = f"Form {secrets.token_hex(4)}"
     page = browsers["ann"].open(application.path(subject["route"]))
     fields = {subject["field"]: name, "input_action": json.dumps({"route": subject["view"], "params": {"id": "$id"}})}
-    saved, told_that = while_told(application, browsers, it, ann, subject, name, lambda ann: ann.submit(page, subject["field"], fields))
+    saved, evidence = while_waiting(application, browsers, it, ann, subject, name, lambda ann: ann.submit(page, subject["field"], fields))
     is_saved = saved.status == 200 and name in saved.text and saved.path != page.path
-    return is_saved and told_that, f"HTTP {saved.status} {saved.path}{'' if is_saved else ', not saved'}; {told_that}"
+    return is_saved and evidence, f"HTTP {saved.status} {saved.path}{'' if is_saved else ', not saved'}; {evidence}"
 
 
 def api(application, browsers, it, ann, subject):
@@ -197,21 +197,21 @@ def api(application, browsers, it, ann, subject):
     name = f"API {secrets.token_hex(4)}"
     data = {"type": subject["type"], "attributes": {subject["attribute"]: name}}
     path = list_path(application, subject["type"])
-    saved, told_that = while_told(application, browsers, it, ann, subject, name, lambda ann: ann.script("POST", path, {"data": data}))
-    return saved.status == 201 and told_that, f"POST {path}: HTTP {saved.status}; {told_that}"
+    saved, evidence = while_waiting(application, browsers, it, ann, subject, name, lambda ann: ann.script("POST", path, {"data": data}))
+    return saved.status == 201 and evidence, f"POST {path}: HTTP {saved.status}; {evidence}"
 
 
-def while_told(application, browsers, it, ann, subject, name, save):
-    """Has Ann's browser save while Bob's waits: (answer, what Bob was told). Empty where it was nothing, or before he could read it."""
+def while_waiting(application, browsers, it, ann, subject, name, save):
+    """Saves in Ann's browser while Bob's session waits: (response, evidence). The evidence is empty if Bob was not notified, or too early."""
     with ThreadPoolExecutor(1) as other:
         answer = other.submit(save, browsers["ann"])
-        tags = told(it, ann)
+        tags = announced(it, ann)
         there = bool(tags) and found(application, browsers["bob"], subject, name)
         return answer.result(), f"{len(tags)} tags, and the database has it" if there else ""
 
 
 def imported(application, browser, it, ann, subject):
-    """Ann uploads a file; the consumer imports it and Bob is told."""
+    """Ann uploads a file; the consumer imports it and notifies Bob."""
     entity, job, processor, options, content = IMPORTS[subject["type"]]
     query = {"entity": entity, "importJob": job, "_widgetContainer": "dialog", "_wid": "import",
              **{f"options[{name}]": value for name, value in options.items()}}
@@ -220,17 +220,17 @@ def imported(application, browser, it, ann, subject):
                               ("[file]", "import.csv", content.format(name=f"imported.{secrets.token_hex(4)}")))
     if uploaded.status != 200 or not uploaded.json()["success"]:
         return False, f"the upload: HTTP {uploaded.status}{application.why(False)}"
-    goes_on(it)
+    is_open(it)
     consumer = application.consume()
     try:
-        tags = told(it, ann, entity.replace("\\", "_"))
+        tags = announced(it, ann, entity.replace("\\", "_"))
     finally:
         stop(consumer)
     return tags, f"{len(tags)} tags of {entity}"
 
 
 def customer(application):
-    """A customer of the storefront and a user of the back office have one name; the customer logs out."""
+    """A storefront customer and a back office user have the same name; the customer logs out."""
     register = application.path("oro_customer_frontend_customer_user_register")
     if register is None:
         return None, "the application has no storefront"
@@ -249,33 +249,33 @@ def customer(application):
     before = application.disconnected()
     left = shop.request("GET", application.path("oro_customer_customer_user_security_logout"), follow=False)
     ended = application.disconnected(more_than=len(before))[len(before):]
-    stays = goes_on(it)
+    stays = is_open(it)
     return left.status == 302 and ended and stays, (f"HTTP {left.status}; the server was asked to end those of {', '.join(ended)}; "
-                                                    f"the session of the back office {'goes on' if stays else 'has ended'}")
+                                                    f"the session of the back office {'is open' if stays else 'has ended'}")
 
 
 def logout(application, browsers, sessions):
-    """Ann logs out in one browser: all her sessions end, and the other browser, which is still logged in, comes back. Bob stays."""
+    """Ann logs out in one browser: all her sessions end, and her other browser, which is still logged in, reconnects. Bob's session stays."""
     left = browsers["ann"].request("GET", application.path("oro_user_security_logout"), follow=False)
     ended = [sessions[name].collect(30, until=lambda frames: frames and frames[-1][0] == "closed")[-1:] for name in ("ann", "ann's other")]
     again = browsers["ann"].script("POST", application.path("oro_sync_ticket")).status
     session(application, browsers["ann's other"])
-    bob = goes_on(sessions["bob"])
-    # Without a Close frame: after one Oro's JavaScript stays away.
+    bob = is_open(sessions["bob"])
+    # Without a Close frame: after one, Oro's JavaScript would not reconnect.
     holds = left.status == 302 and ended == [[("closed", None)]] * 2 and again != 200 and bob
-    return holds, (f"HTTP {left.status}; her sessions ended as {ended}; a ticket then: HTTP {again}; her other browser comes back; "
-                   f"Bob's session {'goes on' if bob else 'has ended'}")
+    return holds, (f"HTTP {left.status}; her sessions ended as {ended}; a ticket then: HTTP {again}; her other browser reconnects; "
+                   f"Bob's session {'is open' if bob else 'has ended'}")
 
 
 def update(application):
-    """The deployment's command, to its end."""
+    """The update command of a deployment."""
     begun = time.monotonic()
     run = application.console("oro:platform:update", "--force", "--skip-download-translations", f"--timeout={UPDATE_SECONDS}", timeout=UPDATE_SECONDS)
     return run.returncode == 0, f"{time.monotonic() - begun:.0f} s; {last_words(run.stderr) if run.returncode else 'exit code 0'}"
 
 
 def functional_tests(application):
-    """Oro's own, where the application has been installed for its environment test, too."""
+    """Oro's own functional tests, if the application is also installed for the environment test."""
     if not (application.directory / "bin/phpunit").exists() or not list(application.directory.glob(".env-app.test*")):
         return None, "bin/phpunit or .env-app.test is missing: no packages for development, or no database for tests"
     cleared = application.console("cache:clear", env="test")
@@ -290,7 +290,7 @@ def functional_tests(application):
 
 
 def webpack(application):
-    """Oro's own build of its JavaScript and styles; npm brings its packages."""
+    """Oro's own build of its JavaScript and styles, with packages from npm."""
     missing = application.npm()
     if missing:
         return None, f"npm has not: {', '.join(missing)}"

@@ -2,11 +2,11 @@
 
 declare(strict_types=1);
 
-// Stands for Composer's autoloader. autoload.json has what the composer.json of each package says.
+// Replaces Composer's autoloader. autoload.json contains the rules of each package's composer.json.
 
 error_reporting(E_ALL & ~E_DEPRECATED & ~E_USER_DEPRECATED);
 (static function (): void {
-    // Symfony asks it which packages are there. Debian's composer brings it.
+    // Symfony reads the installed packages from this class, which Debian's composer contains.
     if (!class_exists(Composer\InstalledVersions::class, false)) {
         require_once '/usr/share/php/Composer/InstalledVersions.php';
     }

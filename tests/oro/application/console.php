@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-// bin/console. Under PHP's web server the front controller: the application's script as /oro.js, anything else by the kernel.
+// bin/console. With PHP's web server also the front controller: serves the script as /oro.js, everything else with the kernel.
 
 chdir(__DIR__);
 if (PHP_SAPI === 'cli-server' && parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) === '/oro.js') {

@@ -2,8 +2,8 @@
 
 declare(strict_types=1);
 
-// Runs one step within the application: drive.php STEP. The last line that it prints is JSON: {call: what it returned}, or
-// {call: "!class: message"} where it threw.
+// Runs one step in the application: drive.php STEP. The last line of output is JSON: {call: return value}, or
+// {call: "!class: message"} for an exception.
 
 chdir(__DIR__);
 require __DIR__ . '/autoload.php';

@@ -1,8 +1,8 @@
 // Checks in Chromium, with Oro's real JavaScript: browser.js pages VERSION | browser.js logout VERSION ADDRESS
 //
-// "pages" serves Oro's templates itself, with a server of its own; "logout" visits the pages of an application. Prints a line of JSON
-// for each check: [check, version, whether it holds, evidence]. Environment: WORK, where its files go; BUNDLES, Oro's src/Oro/Bundle;
-// TWIG, a checkout of Twig; SERVER, orosync-server.
+// "pages" serves Oro's templates itself, with its own server; "logout" visits the pages of an application. Prints a line of JSON for
+// each check: [check, version, result, evidence]. Environment: WORK, directory for its files; BUNDLES, Oro's src/Oro/Bundle; TWIG, a
+// checkout of Twig; SERVER, orosync-server.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -16,16 +16,16 @@ import { chromium } from 'playwright-core';
 const { WORK = '', BUNDLES = '', TWIG = '', SERVER = '' } = process.env;
 const [mode, version, address] = process.argv.slice(2);
 
-/** Longest wait for what should come at once, in milliseconds. */
+/** Time limit for immediate reactions, in milliseconds. */
 const SOON = 10_000;
-/** Longest wait for a page that tries again every two seconds, in milliseconds. */
+/** Time limit for a page that retries every two seconds, in milliseconds. */
 const RECONNECT = 30_000;
 const TAG = 'Oro_Bundle_ContactBundle_Entity_Contact_7';
 
 const report = (/** @type {string} */ check, /** @type {unknown} */ holds, /** @type {unknown} */ evidence = '') =>
     console.log(JSON.stringify([check, version, Boolean(holds), typeof evidence === 'string' ? evidence : JSON.stringify(evidence)]));
 
-/** Whether a condition comes true in time. @type {(condition: () => unknown, limit?: number) => Promise<boolean>} */
+/** Waits for a condition. Returns false on timeout. @type {(condition: () => unknown, limit?: number) => Promise<boolean>} */
 const until = async (condition, limit = SOON) => {
     for (const end = Date.now() + limit; Date.now() < end;) {
         if (await condition()) {
@@ -45,9 +45,9 @@ const freePorts = async (count) => {
     return ports;
 };
 
-/** A page of a person of its own, with what its WebSockets have seen and the errors of its scripts. */
+/** A page in its own browser context, with the frames of its WebSockets and the errors of its scripts. */
 class Page {
-    /** Frames, each after what it is: "<" received, ">" sent, "!" closed. @type {[string, string][]} */
+    /** Frames with their kind: "<" received, ">" sent, "!" closed. @type {[string, string][]} */
     seen = [];
     /** @type {string[]} */
     errors = [];
@@ -74,7 +74,7 @@ class Page {
         return opened;
     }
 
-    /** How many sessions it had. */
+    /** Number of its sessions. */
     welcomes() {
         return this.seen.filter(([way, text]) => way === '<' && text.startsWith('[0,')).length;
     }
@@ -95,8 +95,8 @@ class Page {
     }
 
     /**
-     * Waits until the server has its subscriptions: the answer to a further one, to a topic that nobody may have, says so. A frame
-     * that the browser tells of may not have left it yet.
+     * Waits until the server has processed its subscriptions: until the refusal of a further one. A frame that the browser reports
+     * may not have been sent yet.
      */
     async settle() {
         const from = this.seen.length;
@@ -109,7 +109,7 @@ class Page {
     }
 }
 
-/** A server of its own, with its secret. */
+/** An orosync-server with its secret. */
 class Server {
     #directory = path.join(WORK, 'run', `js-${version}`);
     #secret = path.join(this.#directory, 'secret');
@@ -125,7 +125,7 @@ class Server {
         fs.writeFileSync(this.#secret, randomBytes(32).toString('hex'), { mode: 0o600 });
     }
 
-    /** Starts it, and waits until it listens. */
+    /** Starts the server and waits until it listens. */
     async start() {
         const log = fs.openSync(path.join(this.#directory, 'server.log'), 'a');
         const bind = ['--bind', `127.0.0.1:${this.port}`, '--admin-bind', `127.0.0.1:${this.adminPort}`];
@@ -180,7 +180,7 @@ const serve = (server, port) => {
 
 /** One user in two browsers, who logs out in one: the other comes back. @param {import('playwright-core').Browser} browser */
 const logout = async (browser) => {
-    const check = 'the other browser comes back';
+    const check = 'the other browser reconnects';
     const one = await Page.open(browser, `${address}/page?user=bob`);
     const other = await Page.open(browser, `${address}/page?user=bob`);
     if (!await until(() => one.welcomes() && other.welcomes())) {
@@ -197,7 +197,7 @@ const logout = async (browser) => {
         [...other.seen.slice(from).map((frame) => frame.join(' ').slice(0, 60)), `its next ticket: HTTP ${status}`].join('; '));
 };
 
-/** A tag of this page, changed by somebody else, is said to be outdated; an own change and another tag are not. */
+/** A change of the page's tag by another user is reported; the user's own change and other tags are not. */
 const outdatedContent = async (/** @type {Page} */ page, /** @type {Server} */ server) => {
     await page.page.evaluate(`Oro.contentManager.tagContent(['${TAG}'])`);
     await until(() => page.subscribed('oro/data/update'));
@@ -211,7 +211,7 @@ const outdatedContent = async (/** @type {Page} */ page, /** @type {Server} */ s
     server.publish('oro/data/update', [{ username: 'admin', tagname: TAG }, { username: 'bob', tagname: 'other' }]);
     await until(() => page.seen.length > received);
     const holds = shown && !(await page.notices()).length;
-    report('JavaScript: outdated content is announced', holds, holds ? "somebody else's change alone" : [first, await page.notices()]);
+    report('JavaScript: outdated content is reported', holds, holds ? "somebody else's change alone" : [first, await page.notices()]);
 };
 
 const maintenance = async (/** @type {Page} */ page, /** @type {Server} */ server) => {
@@ -222,7 +222,7 @@ const maintenance = async (/** @type {Page} */ page, /** @type {Server} */ serve
     report('JavaScript: the maintenance modal', opened && await until(async () => await modals() === 0), 'opens and closes');
 };
 
-/** Each topic's notice is shown by Oro's own component. */
+/** Oro's own components show the messages of each topic. */
 const notices = async (/** @type {Page} */ page, /** @type {Server} */ server) => {
     const mailbox = { username: 'x@y', host: 'imap.y' };
     const reminder = { templateId: 'default', subject: 'Call Bob', url: '/', id: 1, uniqueId: 'a', expireAt: 'x' };
@@ -250,7 +250,7 @@ const notices = async (/** @type {Page} */ page, /** @type {Server} */ server) =
     if (!await until(() => page.page.evaluate('Oro.$("#newmail").is(":visible")'))) {
         missed.push('oro/email_event/1/1');
     }
-    report("JavaScript: Oro's components show what comes", !missed.length, missed.length ? missed : 'of seven topics');
+    report("JavaScript: Oro's components show their messages", !missed.length, missed.length ? missed : 'of seven topics');
 };
 
 const foreignTopics = async (/** @type {Page} */ page) => {
@@ -259,7 +259,7 @@ const foreignTopics = async (/** @type {Page} */ page) => {
     await page.page.evaluate(`${JSON.stringify(topics)}.forEach(topic => Oro.sync.subscribe(topic, () => {}))`);
     const refused = await until(() => page.refused(from) === topics.length);
     const undisturbed = !page.errors.length && !page.seen.some(([way]) => way === '!');
-    report("JavaScript: another's topics are refused", refused && undisturbed, `${page.refused(from)} of ${topics.length}; errors: ${page.errors.length}`);
+    report("JavaScript: topics of other users are refused", refused && undisturbed, `${page.refused(from)} of ${topics.length}; errors: ${page.errors.length}`);
 };
 
 const restarts = async (/** @type {Page} */ page, /** @type {Server} */ server) => {
@@ -267,7 +267,7 @@ const restarts = async (/** @type {Page} */ page, /** @type {Server} */ server) 
         const before = page.subscribed('oro/data/update');
         await server.stop(signal);
         await server.start();
-        report(`JavaScript: comes back after ${signal}`, await until(() => page.subscribed('oro/data/update') > before, RECONNECT), 'subscribed again');
+        report(`JavaScript: reconnects after ${signal}`, await until(() => page.subscribed('oro/data/update') > before, RECONNECT), 'subscribed again');
     }
 };
 

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-// Renders Oro's own templates with what an application supplies to them: render.php TWIG BUNDLES PARAMETERS
+// Renders Oro's own templates with the functions of an application: render.php TWIG BUNDLES PARAMETERS
 //
 // TWIG is a checkout of Twig; BUNDLES is Oro's src/Oro/Bundle; PARAMETERS is JSON: user, uid, and the port of the server.
 
@@ -24,7 +24,7 @@ $files = new Twig\Loader\FilesystemLoader();
 foreach (['Sync', 'UI', 'User', 'Imap', 'MessageQueue'] as $bundle) {
     $files->addPath("$bundles/{$bundle}Bundle/Resources/views", "Oro$bundle");
 }
-// Oro 4.2 also writes OroUIBundle::macros.html.twig.
+// Oro 4.2 also uses the form OroUIBundle::macros.html.twig.
 $loader = new class ($files) implements Twig\Loader\LoaderInterface {
     public function __construct(private readonly Twig\Loader\LoaderInterface $files)
     {

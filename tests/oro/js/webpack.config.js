@@ -1,4 +1,4 @@
-// Bundles the JavaScript of one OroPlatform version, as it is in its Resources/public, into OUTPUT/oro-VERSION.js.
+// Bundles the unmodified JavaScript of one OroPlatform version (Resources/public) into OUTPUT/oro-VERSION.js.
 //
 // Its modules are found as Oro's own build finds them: by the aliases and the map of its jsmodules.yml. What the build of a whole
 // application generates is written here: routes, configuration by module, modules loaded by name. The entry makes the modules
@@ -12,7 +12,7 @@ import { load as parseYaml } from 'js-yaml';
 import webpack from 'webpack';
 
 const { ORO = '', AUTOBAHN = '', OUTPUT = '' } = process.env;
-/** A directory as webpack names it: without links. */
+/** The real path of a directory, as used by webpack. */
 const real = (/** @type {string | undefined} */ directory) => directory ? fs.realpathSync(directory) : '';
 const BUNDLES = real(process.env.BUNDLES);
 const PUBLIC = real(process.env.PUBLIC);
@@ -55,7 +55,7 @@ for (const name of BUNDLES_WITH_ALIASES) {
     }
 }
 
-/** The configuration of modules that read their own, by their path as Babel's plugin writes it. */
+/** Configuration of modules, by the module path that Babel's plugin writes. */
 const configurations = () => {
     const id = (/** @type {string} */ file) => path.relative(here, path.join(BUNDLES, file));
     const ofUi = ['extend/underscore', 'component-shortcuts-manager', 'error', 'extend/bootstrap/bootstrap-dropdown', 'tools/scroll-helper',
@@ -70,7 +70,7 @@ const configurations = () => {
 
 const routes = generate('routing.cjs',
     "module.exports = { generate: name => ({ oro_sync_ticket: '/sync/ticket' })[name] || '/' + name };");
-/** Modules that are no file of a bundle. @type {Record<string, string>} */
+/** Modules that are not files of a bundle. @type {Record<string, string>} */
 const ours = {
     '@oroinc/autobahnjs/autobahn/autobahn': path.join(AUTOBAHN, 'autobahn/autobahn.js'),
     'underscore/underscore': path.join(packages, 'underscore/underscore.js'),
@@ -85,7 +85,7 @@ module.exports = source => "var _ = require('underscore'); _ = _.default || _; m
 
 const reminder = ['app/components/reminder-handler-component', 'reminder-handler']
     .find((name) => fs.existsSync(path.join(assets.ororeminder, `js/${name}.js`)));
-/** What the pages use, by its name in window.Oro. @type {Record<string, string>} */
+/** Modules used by the pages, by their names in window.Oro. @type {Record<string, string>} */
 const used = {
     $: 'jquery', _: 'underscore', sync: 'orosync/js/sync', Wamp: 'orosync/js/sync/wamp', mediator: 'oroui/js/mediator',
     messenger: 'oroui/js/messenger', Modal: 'oroui/js/modal', translate: 'orotranslation/js/translator',
@@ -106,17 +106,17 @@ const entry = generate('entry.js', [
 
 const aliasOf = Object.fromEntries(Object.entries(aliases).map(([alias, target]) => [target, alias.replace(/\$$/, '')]));
 
-/** The name of the module that imports, as the map of jsmodules.yml calls it. */
+/** The name of the importing module in the map of jsmodules.yml. */
 const nameOf = (/** @type {string | undefined} */ file) => {
     const bundle = Object.keys(assets).find((name) => file?.startsWith(`${assets[name]}/`));
     const name = bundle && file ? bundle + file.slice(assets[bundle].length).replace(/\.js$/, '') : file ?? '';
     return aliasOf[name] ?? name;
 };
 
-/** The file, or the package, that a module's name stands for. @type {(request: string, issuer: string | undefined) => string} */
+/** The file or package of a module name. @type {(request: string, issuer: string | undefined) => string} */
 const resolve = (request, issuer) => {
     let name = { ...maps['*'], ...maps[nameOf(issuer)] }[request] ?? request;
-    // An alias may stand for another one; Oro nests them twice.
+    // An alias may refer to another one; Oro nests two levels.
     for (let depth = 0; depth < 4 && !ours[name] && aliases[`${name}$`]; depth++) {
         name = aliases[`${name}$`];
     }
@@ -132,7 +132,7 @@ const resolve = (request, issuer) => {
     return assets[bundle] ? path.join(assets[bundle], name.slice(bundle.length + 1)) : name;
 };
 
-/** Resolves each import by Oro's rules. */
+/** Resolves imports by Oro's rules. */
 class OroModules {
     /** @param {import('webpack').Compiler} compiler */
     apply(compiler) {

@@ -6,7 +6,7 @@ namespace Oro\Bundle\CustomerBundle\Entity;
 
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Stands for a storefront's user of OroCommerce, which is not here: the name of the class, an id and a name. */
+/** Replaces the storefront user of OroCommerce: class name, id and name. */
 final class CustomerUser implements UserInterface
 {
     public function __construct(private readonly string $name, private readonly int $id)

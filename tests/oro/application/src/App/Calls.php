@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace App;
 
-/** What the calls of a step returned or threw. */
+/** Return values and exceptions of the calls of a step. */
 final class Calls implements \JsonSerializable
 {
     /** @var array<string, mixed> */

@@ -9,7 +9,7 @@ use Oro\Bundle\SyncBundle\Topic\AbstractTopic;
 use Ratchet\ConnectionInterface;
 use Ratchet\Wamp\Topic;
 
-/** A topic with PHP code of the application, which no declaration can replace. */
+/** A topic handler with PHP code, which cannot be exported as a declaration. */
 final class ChatTopic extends AbstractTopic
 {
     /**

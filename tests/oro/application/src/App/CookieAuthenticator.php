@@ -13,7 +13,7 @@ use Symfony\Component\Security\Http\Authenticator\Passport\Badge\UserBadge;
 use Symfony\Component\Security\Http\Authenticator\Passport\Passport;
 use Symfony\Component\Security\Http\Authenticator\Passport\SelfValidatingPassport;
 
-/** Takes the name of the user from the cookie "user", or from the query. */
+/** Reads the user name from the cookie "user" or from the query. */
 final class CookieAuthenticator extends AbstractAuthenticator
 {
     public function __construct(private readonly UserProvider $users)

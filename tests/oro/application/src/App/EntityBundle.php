@@ -10,7 +10,7 @@ use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
 use Symfony\Component\HttpKernel\KernelInterface;
 
-/** Stands for the part of OroEntityBundle that wraps the default connection; the pass is Oro's own. */
+/** Replaces the part of OroEntityBundle that wraps the default connection; the compiler pass is Oro's own. */
 final class EntityBundle extends Bundle
 {
     public function __construct(KernelInterface $kernel)

@@ -6,7 +6,7 @@ namespace App;
 
 use Oro\Bundle\ConfigBundle\Config\ConfigManager;
 
-/** Oro's configuration, which has the application's address alone. */
+/** Oro's configuration with only the application's address. */
 final class GlobalConfig extends ConfigManager
 {
     public function __construct()

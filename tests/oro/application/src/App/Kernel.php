@@ -28,7 +28,7 @@ final class Kernel extends OroKernel
     public function boot(): void
     {
         parent::boot();
-        // From 5.1 on an entity asks for its extended fields. There are none: OroEntityExtendBundle is not in this kernel.
+        // Since 5.1 entities look up extended fields. There are none without OroEntityExtendBundle.
         if (self::isOro51()) {
             ExtendedEntityFieldsProcessor::initialize(new EntityFieldIterator([]), new NoExtendedFields());
         }
@@ -85,7 +85,7 @@ final class Kernel extends OroKernel
             ];
         }
         if ('test' === $this->getEnvironment()) {
-            // As OroTestFrameworkBundle does.
+            // Like OroTestFrameworkBundle.
             $parameters['doctrine.dbal.connection_factory.class'] = 'Oro\Component\Testing\Doctrine\PersistentConnectionFactory';
         }
 

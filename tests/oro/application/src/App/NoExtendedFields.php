@@ -7,7 +7,7 @@ namespace App;
 use Oro\Bundle\EntityConfigBundle\Config\ConfigInterface;
 use Oro\Bundle\EntityExtendBundle\EntityExtend\ExtendEntityMetadataProviderInterface;
 
-/** Says of every entity that it has no extended fields. */
+/** Reports no extended fields for any entity. */
 final class NoExtendedFields implements ExtendEntityMetadataProviderInterface
 {
     public function getExtendEntityMetadata(string $class): ?ConfigInterface

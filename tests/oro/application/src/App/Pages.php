@@ -16,7 +16,7 @@ final class Pages
     {
     }
 
-    /** A page with Oro's own snippets, for the user of the query. It retries after two seconds instead of Oro's minute. */
+    /** A page with Oro's own snippets, for the user in the query. It retries after two seconds instead of Oro's minute. */
     public function page(Request $request): Response
     {
         $html = $this->twig->render('page.html.twig');

@@ -10,7 +10,7 @@ use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Extension\ExtensionInterface;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
 
-/** Stands for OroPlatformBundle: the app.yml of each bundle, and Oro's own pass, which loads the class of every service. */
+/** Replaces OroPlatformBundle: loads each bundle's app.yml, and has Oro's own pass that loads the class of every service. */
 final class PlatformBundle extends Bundle implements CompilerPassInterface
 {
     public function build(ContainerBuilder $container): void
@@ -19,7 +19,7 @@ final class PlatformBundle extends Bundle implements CompilerPassInterface
         $container->addCompilerPass($this);
     }
 
-    /** Lets the steps of drive.php reach these services. */
+    /** Makes these services public for drive.php. */
     public function process(ContainerBuilder $container): void
     {
         foreach (['twig', 'security.token_storage', 'event_dispatcher'] as $id) {

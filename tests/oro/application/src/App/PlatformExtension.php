@@ -18,7 +18,7 @@ use Symfony\Component\DependencyInjection\ServiceLocator;
 use Symfony\Component\HttpKernel\DependencyInjection\Extension;
 use Symfony\Component\Yaml\Yaml;
 
-/** The services that OroSyncBundle and its neighbours name, and the topics of six other bundles. */
+/** Services that OroSyncBundle and related bundles refer to, and the topics of six other bundles. */
 final class PlatformExtension extends Extension implements PrependExtensionInterface
 {
     private const TOPICS = [
@@ -33,7 +33,7 @@ final class PlatformExtension extends Extension implements PrependExtensionInter
         return 'platform';
     }
 
-    /** As OroPlatformBundle does: the configuration in each bundle's app.yml. */
+    /** Loads the configuration in each bundle's app.yml, like OroPlatformBundle. */
     public function prepend(ContainerBuilder $container): void
     {
         foreach ($container->getParameter('kernel.bundles') as $bundle) {
@@ -59,7 +59,7 @@ final class PlatformExtension extends Extension implements PrependExtensionInter
         $set('oro_config.global', GlobalConfig::class);
         $set('oro_entity.orm.entity_class_resolver', EntityClassResolver::class, [new Reference('doctrine')]);
         $container->setDefinition('oro.data.cache', (new ChildDefinition('cache.app'))->setAbstract(true)->addTag('cache.pool'));
-        // OroMessageQueueBundle has one.
+        // As in OroMessageQueueBundle.
         $set(Watcher::class, Watcher::class)->addTag('oro.doctrine.connection.transaction_watcher');
         $set(CookieAuthenticator::class, CookieAuthenticator::class, [new Reference('oro_user.security.provider')]);
         $set(SecurityFunctions::class, SecurityFunctions::class, [$tokens])->addTag('twig.extension');

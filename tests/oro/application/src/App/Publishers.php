@@ -23,7 +23,7 @@ use Symfony\Component\Console\Input\ArrayInput;
 use Symfony\Component\Console\Output\NullOutput;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 
-/** Oro's own publishers of its nine topics, with the messages that they are given here. */
+/** Calls Oro's own publishers of its nine topics with test messages. */
 final class Publishers
 {
     private readonly WebsocketClientInterface $client;
@@ -73,7 +73,7 @@ final class Publishers
         return (new AttributesImportTopicSender($this->client, $this->checker, $tokens))->send(5);
     }
 
-    /** The heartbeat command, where no consumer is alive. */
+    /** The heartbeat command without a running consumer. */
     public function heartbeat(): int
     {
         $heartbeat = new class extends ConsumerHeartbeat {
@@ -90,7 +90,7 @@ final class Publishers
         return (new ConsumerHeartbeatCommand($heartbeat, $this->checker, $this->client, 15))->run(new ArrayInput([]), new NullOutput());
     }
 
-    /** The state of the reminder, once it was sent. */
+    /** The state of the reminder after it was sent. */
     public function reminder(User $recipient): string
     {
         $parameters = new class extends MessageParamsProvider {

@@ -8,7 +8,7 @@ use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInt
 use Twig\Extension\AbstractExtension;
 use Twig\TwigFunction;
 
-/** Stands for the Twig function of OroSecurityBundle that Oro's snippets call. */
+/** Replaces the Twig function of OroSecurityBundle that Oro's snippets call. */
 final class SecurityFunctions extends AbstractExtension
 {
     public function __construct(private readonly TokenStorageInterface $tokens)

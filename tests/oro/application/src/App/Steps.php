@@ -16,7 +16,7 @@ use Symfony\Component\Security\Core\Authentication\Token\TokenInterface;
 use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
 use Symfony\Component\Security\Http\Event\LogoutEvent;
 
-/** The steps that a check has the application do. */
+/** The steps that the checks run in the application. */
 final class Steps
 {
     public function __construct(private readonly ContainerInterface $container, private readonly Calls $calls)
@@ -30,7 +30,7 @@ final class Steps
         }
     }
 
-    /** Tickets of Oro's own controller. */
+    /** Tickets from Oro's own controller. */
     public function tickets(): void
     {
         foreach (['admin', 'bob', null] as $name) {
@@ -39,7 +39,7 @@ final class Steps
         }
     }
 
-    /** What Oro's FormHandler does for every form: a flush within a transaction. */
+    /** A flush within a transaction, as in Oro's FormHandler. */
     public function form(): void
     {
         $manager = $this->container->get('doctrine')->getManager();
@@ -59,7 +59,7 @@ final class Steps
         $this->form();
     }
 
-    /** Flushes in and out of transactions, with messages between them that mark where each stands. */
+    /** Flushes inside and outside transactions, with marker messages between them. */
     public function transactions(): void
     {
         $doctrine = $this->container->get('doctrine');
@@ -106,7 +106,7 @@ final class Steps
         $this->mark('end');
     }
 
-    /** Oro's own publishers of the nine topics. */
+    /** Runs Oro's own publishers of the nine topics. */
     public function publish(): void
     {
         $publishers = new Publishers($this->container);
@@ -151,7 +151,7 @@ final class Steps
             $organization->setId(3);
             $arguments = [UserProvider::user($name), 'main', $organization, []];
             if (5 === (new \ReflectionMethod(UsernamePasswordOrganizationToken::class, '__construct'))->getNumberOfParameters()) {
-                // Up to 5.1 credentials come second.
+                // Up to 5.1 the second argument is the credentials.
                 array_splice($arguments, 1, 0, [null]);
             }
             $token = new UsernamePasswordOrganizationToken(...$arguments);
@@ -159,7 +159,7 @@ final class Steps
         $this->container->get('oro_security.token_accessor')->setToken($token);
     }
 
-    /** A storefront's customer, whose name is also that of a back office user. */
+    /** A storefront customer with the name of a back office user. */
     private function customer(): TokenInterface
     {
         return new UsernamePasswordToken(new CustomerUser('admin', 77), 'frontend', []);

@@ -9,7 +9,7 @@ use Oro\Bundle\UserBundle\Security\UserProvider as OroUserProvider;
 use Symfony\Component\Security\Core\Exception\UserNotFoundException;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Oro's real user entities, without a database. */
+/** Provides Oro's real user entities without a database. */
 final class UserProvider extends OroUserProvider
 {
     private const IDS = ['admin' => 1, 'bob' => 2];

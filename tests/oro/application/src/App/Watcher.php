@@ -6,7 +6,7 @@ namespace App;
 
 use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherInterface;
 
-/** A transaction watcher beside the bundle's, as OroMessageQueueBundle has one. */
+/** A second transaction watcher, like that of OroMessageQueueBundle. */
 final class Watcher implements TransactionWatcherInterface
 {
     public function onTransactionStarted(): void

@@ -6,7 +6,7 @@ namespace App\Entity;
 
 use Doctrine\ORM\Mapping as ORM;
 
-/** An entity whose changes are announced. */
+/** An entity with content tags. */
 #[ORM\Entity]
 #[ORM\Table(name: 'contact')]
 class Contact
