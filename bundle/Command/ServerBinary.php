@@ -50,7 +50,7 @@ final class ServerBinary
     /**
      * The server's version, as printed by `--version` within VERSION_SECONDS.
      *
-     * @throws \RuntimeException says what to do
+     * @throws \RuntimeException with a remedy in its message
      */
     public function version(): string
     {
@@ -60,12 +60,12 @@ final class ServerBinary
             throw new \RuntimeException(sprintf('Cannot start "%s".', $path));
         }
         [$readable, $none] = [[$pipes[1]], null];
-        $said = 1 === stream_select($readable, $none, $none, self::VERSION_SECONDS) ? (string) fgets($pipes[1]) : '';
+        $output = 1 === stream_select($readable, $none, $none, self::VERSION_SECONDS) ? (string) fgets($pipes[1]) : '';
         proc_terminate($process, 9);
         fclose($pipes[1]);
         proc_close($process);
-        if (1 !== preg_match('~^orosync-server (\S+)$~', trim($said), $version)) {
-            throw new \RuntimeException(sprintf('"%s" is not orosync-server: --version printed "%s".', $path, substr(trim($said), 0, 100)));
+        if (1 !== preg_match('~^orosync-server (\S+)$~', trim($output), $version)) {
+            throw new \RuntimeException(sprintf('"%s" is not orosync-server: --version printed "%s".', $path, substr(trim($output), 0, 100)));
         }
 
         return $version[1];

@@ -32,7 +32,7 @@ final class ServerTool
      *
      * @return int its exit code
      *
-     * @throws \Throwable says what to do
+     * @throws \Throwable with a remedy in its message
      */
     public function run(string $command, array $arguments): int
     {

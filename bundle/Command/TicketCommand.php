@@ -107,7 +107,7 @@ final class TicketCommand extends Command
             : sprintf('Several user providers know "%s": %s. Name one with --provider.', $name, self::listed(array_keys($found))));
     }
 
-    /** @return UserInterface|null null: a chain, whose members are asked separately */
+    /** @return UserInterface|null null: a chain, whose members are searched separately */
     private function load(string $provider, string $name, bool $amongOthers): ?UserInterface
     {
         $users = $this->providers->get($provider);

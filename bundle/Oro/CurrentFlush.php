@@ -12,11 +12,11 @@ final class CurrentFlush
     /** @var list<Connection> innermost last: a listener may flush within a flush */
     private array $connections = [];
 
-    public function during(Connection $connection, \Closure $tell): void
+    public function during(Connection $connection, \Closure $report): void
     {
         $this->connections[] = $connection;
         try {
-            $tell();
+            $report();
         } finally {
             array_pop($this->connections);
         }

@@ -14,7 +14,7 @@ use Orosync\Ticket\TicketUnavailableException;
  */
 final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
 {
-    private bool $said = false;
+    private bool $isReported = false;
 
     /**
      * @param string $reason a sentence with what to do
@@ -29,8 +29,8 @@ final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
 
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
-        if (!$this->said) {
-            $this->said = true;
+        if (!$this->isReported) {
+            $this->isReported = true;
             $this->log->affected($this->level, 'Live notifications are not sent: {reason}', ['reason' => $this->reason]);
         }
 

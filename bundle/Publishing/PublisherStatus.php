@@ -7,7 +7,7 @@ namespace Orosync\Publishing;
 /** A snapshot of a publisher: accepted = acknowledged + unacknowledged + queued. */
 final class PublisherStatus
 {
-    /** The state of a publisher that cannot publish at all; `lastError` says why. */
+    /** The state of a publisher that cannot publish at all; `lastError` is the reason. */
     public const ABSENT = 'absent';
 
     /**

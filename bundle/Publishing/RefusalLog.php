@@ -99,7 +99,7 @@ final class RefusalLog
             if (self::isKnown($refusal, $known)) {
                 continue;
             }
-            // The refusals of a process that is not in the file may be old; the next message will tell.
+            // The refusals of a process that is not in the file may be old; only a further one is reported.
             $isNews = 0 === $topic['warned'] || isset($topic['messages'][$process]);
             if ($isNews && $warnings >= self::MAX_TOPICS) {
                 continue;

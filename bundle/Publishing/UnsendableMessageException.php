@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Publishing;
 
-/** A message that no server accepts. The exception's message says what is wrong with it. */
+/** A message that no server accepts. The exception's message contains the reason. */
 final class UnsendableMessageException extends \InvalidArgumentException
 {
 }

@@ -23,7 +23,7 @@ final class Decisions
     /**
      * Like Symfony's isGranted(), also for users who are not logged in. Always false without the security bundle.
      *
-     * @param UserInterface|null $user null: the current user, or nobody
+     * @param UserInterface|null $user null: the current user, if any
      */
     public function isGranted(?UserInterface $user, string $attribute, ?object $subject = null): bool
     {

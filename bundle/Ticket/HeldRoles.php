@@ -23,7 +23,7 @@ final class HeldRoles
     }
 
     /**
-     * @param UserInterface|null $user null: the current user, or nobody
+     * @param UserInterface|null $user null: the current user, if any
      *
      * @return array{roles?: list<string>} for the claims of a ticket
      */

@@ -27,7 +27,7 @@ final class RequestedTopics implements ResetInterface
 
     /**
      * @param self::* $outcome
-     * @param string  $by      attribute and class that the voters were asked about; empty: none
+     * @param string  $by      attribute and class passed to the voters; empty: none
      */
     public function add(string $topic, string $outcome, string $by = ''): void
     {

@@ -82,7 +82,7 @@ final class VotedTopics
                 $this->outcomes->add($name, RequestedTopics::UNDECIDED, $by);
                 continue;
             }
-            $lost = sprintf('The voters were not asked about %s on the topic %s', $topic['voter'], $grant->display());
+            $lost = sprintf('The voters could not decide about %s on the topic %s', $topic['voter'], $grant->display());
             $isGranted = $this->guard->run($lost, fn (): bool => $this->isGranted($topic, $id));
             $this->outcomes->add($name, match ($isGranted) {
                 true => RequestedTopics::GRANTED,
@@ -117,7 +117,7 @@ final class VotedTopics
     private function isGranted(array $topic, string $id): bool
     {
         $manager = $this->doctrine?->getManagerForClass($topic['class'])
-            ?? throw new \LogicException(sprintf('"%s" is no entity of Doctrine\'s, so that no object can be found by its id.', $topic['class']));
+            ?? throw new \LogicException(sprintf('"%s" is not a Doctrine entity, so no object can be loaded by its id.', $topic['class']));
         if (!self::mayBeId($id, $manager->getClassMetadata($topic['class']))) {
             return false;
         }

@@ -15,7 +15,7 @@ final class RunningServer
      *
      * @return array{topics: list<TopicRule>, allowed_origins: list<string>}
      *
-     * @throws \RuntimeException it says what to do
+     * @throws \RuntimeException with a remedy in its message
      */
     public function rules(string $url): array
     {
@@ -41,7 +41,7 @@ final class RunningServer
      *
      * @return list<array{topic: string, action: string, reason: string, count: int, seconds_ago: int}>
      *
-     * @throws \RuntimeException it says what to do
+     * @throws \RuntimeException with a remedy in its message
      */
     public function refusals(string $url): array
     {

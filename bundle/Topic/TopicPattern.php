@@ -57,7 +57,7 @@ final class TopicPattern
         return 1 === preg_match('~^' . $expression . '$~Ds', $topic, $taken) ? \array_slice($taken, 1) : null;
     }
 
-    /** The pattern with the topic's segments in place of its captures, to suggest a topic that may have been meant. */
+    /** The pattern with its captures replaced by the topic's segments, to suggest a similar topic. */
     public function like(string $topic): string
     {
         $given = explode('/', $topic);

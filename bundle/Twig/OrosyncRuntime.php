@@ -136,7 +136,7 @@ final class OrosyncRuntime
     {
         if (!$this->page->show($tags)) {
             $this->logger->warning(
-                'A page shows more than {bound} content tags, and is not told of changes to the rest. Name classes instead.',
+                'A page shows more than {bound} content tags; it does not receive changes of the others. Tag entity classes instead.',
                 ['bound' => LivePage::MAX_TAGS],
             );
         }

@@ -305,7 +305,7 @@ export class Socket {
     }
   }
 
-  /** Renews the connection if the server ignored its resume ticket and so knows no identity. */
+  /** Renews the connection if the server ignored its resume ticket, so that the session has no identity. */
   #cannotResume() {
     if (this.#state.name === 'connected' && this.#state.isResumed) {
       this.renew('the server does not know resume tickets');

@@ -6,8 +6,8 @@
  */
 
 /**
- * Subprotocols in order of preference. `orosync.1` is also WAMP v1; it tells the server that the client understands its close
- * codes.
+ * Subprotocols in order of preference. `orosync.1` is also WAMP v1; it shows the server that the client understands its
+ * close codes.
  */
 export const SUBPROTOCOLS = ['orosync.1', 'wamp'];
 

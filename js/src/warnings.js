@@ -56,7 +56,7 @@ export class Warnings {
       const { origin, pathname } = this.#url();
       return `${origin}${pathname}`;
     } catch {
-      return 'the server'; // the reason says what is wrong with the address
+      return 'the server'; // the reason contains the problem of the address
     }
   }
 }

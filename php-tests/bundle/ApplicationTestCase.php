@@ -14,7 +14,7 @@ use Symfony\Bundle\FrameworkBundle\KernelBrowser;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
 
-/** A test against an application that is really booted. One application at a time. */
+/** A test with a booted application, one at a time. */
 abstract class ApplicationTestCase extends TestCase
 {
     private ?Kernel $kernel = null;
@@ -69,7 +69,7 @@ abstract class ApplicationTestCase extends TestCase
         return $this->kernel()->getContainer()->get('logger');
     }
 
-    /** The entity manager of a connection, over an empty database with all tables. */
+    /** The entity manager of a connection, with an empty database that has all tables. */
     protected function manager(string $connection = 'default'): EntityManagerInterface
     {
         $manager = $this->kernel()->getContainer()->get(sprintf('doctrine.orm.%s_entity_manager', $connection));

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Tests;
 
-/** What handles errors and exceptions at one moment, to be put back: a booted kernel sets its own, and PHPUnit minds. */
+/** Saves and restores the error and exception handlers: a booted kernel sets its own, and PHPUnit reports the change. */
 final class Handlers
 {
     private function __construct(

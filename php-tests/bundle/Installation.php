@@ -10,10 +10,10 @@ use Doctrine\DBAL\Driver\Middleware;
 use Doctrine\ORM\Event\OnFlushEventArgs;
 use Doctrine\ORM\Event\PostFlushEventArgs;
 
-/** Takes away what another installation does not have. For a process of its own, before the classes are loaded. */
+/** Simulates installations without some packages or with older ones, in a separate process before classes are loaded. */
 final class Installation
 {
-    /** Packages that an application may do without, by what their classes begin with. */
+    /** Optional packages, by the prefix of their classes. */
     public const OPTIONAL = [
         'Doctrine' => ['Doctrine\\DBAL\\', 'Doctrine\\ORM\\', 'Doctrine\\Persistence\\', 'Symfony\\Bridge\\Doctrine\\'],
         'Twig' => ['Twig\\', 'Symfony\\Bridge\\Twig\\', 'Symfony\\Bundle\\TwigBundle\\', 'Symfony\\Bundle\\WebProfilerBundle\\'],
@@ -30,7 +30,7 @@ final class Installation
     }
 
     /**
-     * Makes DBAL 3 and ORM 2 what OroPlatform 5.0 to 6.1 has in their place.
+     * Changes DBAL 3 and ORM 2 to the interfaces of the versions in OroPlatform 5.0 to 6.1.
      *
      * DBAL 2.13 (5.0 to 6.1): no middlewares, neither their interface and classes nor the setting; a connection has no
      * getNativeConnection(). ORM 2.10 (5.0): the events of a flush name their manager by getEntityManager() alone.
@@ -44,7 +44,7 @@ final class Installation
         if (!str_contains($connection, 'function getEventManager(')) {
             return false;
         }
-        // DriverManager of DBAL 3 reads the setting, so that the reader stays.
+        // DBAL 3's DriverManager reads the setting, so its getter is kept.
         $changed = [
             Configuration::class => str_replace('function setMiddlewares(', 'function setNoMiddlewares(', $configuration),
             Connection::class => str_replace('function getNativeConnection(', 'function getNoNativeConnection(', $connection),

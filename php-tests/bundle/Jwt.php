@@ -6,7 +6,7 @@ namespace Orosync\Tests;
 
 use PHPUnit\Framework\Assert;
 
-/** Reads what the extension has signed, by RFC 7519 and without it. */
+/** Verifies tickets of the extension by RFC 7519, without the extension. */
 final class Jwt
 {
     /** @return array<string, mixed> the claims, after the signature was checked */

@@ -11,7 +11,7 @@ use Symfony\Component\Finder\Finder;
 use Symfony\Component\Process\ExecutableFinder;
 use Symfony\Component\Process\Process;
 
-/** What an application gets in vendor/orosync/orosync, whatever the kind of repository: Composer is really run. */
+/** The contents of vendor/orosync/orosync for each kind of repository, installed with the real Composer. */
 final class PackageTest extends TestCase
 {
     private const REPOSITORY = __DIR__ . '/../..';
@@ -85,7 +85,7 @@ final class PackageTest extends TestCase
         yield 'of Git, as GitHub and GitLab make them' => ['git', 'archive', '--output=DIRECTORY/package.tar', 'HEAD'];
     }
 
-    /** What is in this repository, in a commit of a clone that has been built, where Composer goes through all files. */
+    /** A clone with a commit of this repository and build results, in which Composer scans all files. */
     private static function cloneWithBuilds(): string
     {
         if (!file_exists(self::REPOSITORY . '/.git')) {
@@ -113,7 +113,7 @@ final class PackageTest extends TestCase
     }
 
     /**
-     * Has an application require the bundle, which is stood in for all that is not here.
+     * Requires the bundle in an application, with stand-ins for missing packages.
      *
      * @param array<string, mixed>  $repository
      * @param array<string, string> $environment

@@ -13,7 +13,7 @@ final class RecordingPublisher implements PublisherInterface
     /** @var list<array{topic: string, json: string}> */
     private array $messages = [];
 
-    /** What publishing throws, as a decorator of an application's may. */
+    /** Thrown by publish(), as by a decorator of an application. */
     public ?\Exception $failure = null;
 
     public function __construct(

@@ -20,7 +20,7 @@ use Symfony\Component\Process\PhpExecutableFinder;
 use Symfony\Component\Process\Process;
 
 /**
- * Application, extension and server together: started by the command, nothing configured but a free port.
+ * Application, extension and server together. The server is started by the command; only a free port is configured.
  *
  * @group extension
  *
@@ -167,7 +167,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         );
     }
 
-    /** Watches as a browser would, and returns when what is published arrives there. */
+    /** Subscribes like a browser, and returns once messages arrive. */
     private function startWatching(PublisherInterface $publisher): void
     {
         $this->watch = new Process(
@@ -207,7 +207,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         return new Process([...$php, __DIR__ . '/Application/console.php', ...$arguments], null, [
             'OROSYNC_TEST_KERNEL' => json_encode([$this->orosync(), [], self::WITH], \JSON_THROW_ON_ERROR),
             'BUNDLE_TEST_DIRECTORY' => getenv('BUNDLE_TEST_DIRECTORY'),
-            // No fixed port: several servers may run on this machine.
+            // A free port, because several servers may run on this machine.
             'OROSYNC_ADMIN_BIND' => '127.0.0.1:0',
             'SHELL_VERBOSITY' => false,
         ], null, 60);

@@ -6,7 +6,7 @@ namespace Orosync\Tests;
 
 use PHPUnit\Framework\Assert;
 
-/** Waits for what happens in another thread or process. */
+/** Waits for a condition in another thread or process. */
 final class Wait
 {
     private const SECONDS = 20;

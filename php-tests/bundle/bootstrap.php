@@ -3,15 +3,15 @@
 declare(strict_types=1);
 
 /*
- * Debian's packages bring their own class maps, so no composer is needed. Where composer has installed the requirements
- * of the repository's composer.json, its autoloader is taken instead.
+ * Debian's packages contain class maps, so Composer is not needed. If Composer has installed the requirements of the
+ * repository's composer.json, its autoloader is used instead.
  */
 
 $root = dirname(__DIR__, 2);
 if (is_file($root . '/vendor/autoload.php')) {
     require $root . '/vendor/autoload.php';
 } else {
-    // Symfony 6.4 and later ask it what is installed.
+    // Symfony 6.4 and later read the installed packages from it.
     if (is_file('/usr/share/php/Composer/InstalledVersions.php')) {
         require_once '/usr/share/php/Composer/InstalledVersions.php';
     }
@@ -38,14 +38,14 @@ if (is_file($root . '/vendor/autoload.php')) {
     });
 }
 
-// A console that a test starts is told where that test keeps its files.
+// Passes the test's directory to consoles that it starts.
 $started = false !== getenv('BUNDLE_TEST_DIRECTORY');
 if (!$started && !extension_loaded('orosync') && '1' === getenv('OROSYNC_EXTENSION_REQUIRED')) {
     fwrite(STDERR, "OROSYNC_EXTENSION_REQUIRED is set, but the extension is not loaded. Run: php -d extension=/path/to/liborosync.so /usr/bin/phpunit ...\n");
     exit(1);
 }
 
-// Containers, files and sockets of the tests live here and nowhere else.
+// Directory of all containers, files and sockets of the tests.
 if (!$started) {
     $directory = sys_get_temp_dir() . '/orosync-bundle-tests-' . bin2hex(random_bytes(6));
     mkdir($directory);

@@ -11,7 +11,7 @@ use Doctrine\DBAL\Driver\Middleware\AbstractConnectionMiddleware;
 use Doctrine\DBAL\Driver\Middleware\AbstractDriverMiddleware;
 
 /**
- * Reports the end of each outermost transaction: DBAL asks its driver to commit or roll back only those.
+ * Reports the end of each outermost transaction: DBAL calls its driver's commit and rollback only for those.
  *
  * Middlewares are the only hook that DBAL 3 and 4 share: DBAL 4 has no events.
  */

@@ -35,7 +35,7 @@ final class MigrateCommand extends Command
         'push handler' => 'publish through oro_sync.websocket_client instead of pushing',
     ];
 
-    /** Effect of an application's own class in place of one of Oro's. */
+    /** Effect of a class of the application that replaces one of Oro's. */
     private const REPLACED = [
         'oro_sync.event_listener.doctrine_tag' => 'which keeps its behaviour: its tags are sent with the flush, not after the commit',
     ];

@@ -120,7 +120,7 @@ function show(card, deal) {
   label(card, deal.name);
   columns.forEach(sum);
   card.classList.remove('refused', 'moved', 'news');
-  card.getBoundingClientRect();       // or the animation would not begin anew
+  card.getBoundingClientRect();       // forces a layout, which restarts the animation
   card.classList.add('moved');
   if (focused !== null) {
     // Keeps the focus. At an end of the board the button is hidden.

@@ -67,7 +67,7 @@ function show(article, order) {
     }
   }
   article.classList.remove('moved');
-  article.getBoundingClientRect();       // or the animation would not begin anew
+  article.getBoundingClientRect();       // forces a layout, which restarts the animation
   article.classList.add('moved');
   say(`${order.name}: ${news}`);
 }

@@ -69,7 +69,7 @@ document.addEventListener('orosync-outdated', (event) => {
   /** @type {{ tags: string[], userNames: (string | null)[], isCertain: boolean }} */
   const { tags, userNames, isCertain } = /** @type {CustomEvent} */ (event).detail;
   if (!isCertain) {
-    return;       // The element says that nobody can know.
+    return;       // The element shows its own message.
   }
   event.preventDefault();
   showFlash({ kind: 'outdated', texts: { message: `${authors(userNames)} changed what you see here.` } });

@@ -59,7 +59,7 @@ final class BoardController extends AbstractController
             return $this->redirect($request->getUri(), Response::HTTP_TEMPORARY_REDIRECT);
         }
         if ($moved) {
-            $this->news->tell($deal);
+            $this->news->publish($deal);
         }
 
         return $this->answer($request, $deal, Response::HTTP_OK);

@@ -52,7 +52,7 @@ final class DealController extends RecordController
     protected function saved(Record $record): void
     {
         \assert($record instanceof Deal);
-        $this->news->tell($record);
+        $this->news->publish($record);
     }
 
     protected function deleted(Record $record, int $id): void

@@ -27,7 +27,7 @@ final class DealNews
         return "demo/orders/{$company->getId()}";
     }
 
-    public function tell(Deal $deal): void
+    public function publish(Deal $deal): void
     {
         $this->publisher->publish(self::BOARD, self::card($deal));
         $this->publisher->publish(self::topicOf($deal->getCompany()), [

@@ -33,15 +33,15 @@ enum Stage: string
 
     public function previous(): ?self
     {
-        return $this->away(-1);
+        return $this->neighbour(-1);
     }
 
     public function next(): ?self
     {
-        return $this->away(1);
+        return $this->neighbour(1);
     }
 
-    private function away(int $steps): ?self
+    private function neighbour(int $steps): ?self
     {
         return self::cases()[array_search($this, self::cases(), true) + $steps] ?? null;
     }

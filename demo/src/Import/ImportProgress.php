@@ -21,7 +21,7 @@ final class ImportProgress
         return "demo/import/{$import->getId()}";
     }
 
-    public function tell(Import $import, int $done): void
+    public function publish(Import $import, int $done): void
     {
         $this->publisher->publish(self::topicOf($import), ['done' => $done] + self::state($import));
     }

@@ -60,14 +60,14 @@ final class RunImportHandler
             $draft->company = $companies[$companyDraft->name] ??= $this->company($companyDraft, $import);
             $this->entityManager->persist(new Contact($draft, $import->getStartedBy(), new \DateTimeImmutable()));
             if ($number % self::BATCH === 0 && $number < $import->getTotal()) {
-                $this->progress->tell($import, $number);
+                $this->progress->publish($import, $number);
                 usleep($this->pauseMicroseconds);
             }
         }
         // In the same transaction as the rows, so that a repeated message is recognized.
         $import->become(ImportState::Done, new \DateTimeImmutable());
         $this->entityManager->flush();
-        $this->progress->tell($import, $import->getTotal());
+        $this->progress->publish($import, $import->getTotal());
     }
 
     private function company(CompanyDraft $draft, Import $import): Company
@@ -89,7 +89,7 @@ final class RunImportHandler
         if ($import !== null) {
             $import->become(ImportState::Failed, new \DateTimeImmutable());
             $this->entityManager->flush();
-            $this->progress->tell($import, 0);
+            $this->progress->publish($import, 0);
         }
     }
 }

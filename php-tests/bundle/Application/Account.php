@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** A user whose id is any value, such as an object that is a UUID. */
+/** A user with an id of any type, such as a UUID object. */
 final class Account implements UserInterface
 {
     /** @param list<string> $roles */
@@ -17,7 +17,7 @@ final class Account implements UserInterface
     ) {
     }
 
-    /** What Symfony's Uid component gives. */
+    /** The form of an id of Symfony's Uid component. */
     public static function uuid(string $text): \Stringable
     {
         return new class ($text) implements \Stringable {

@@ -7,7 +7,7 @@ namespace Orosync\Tests\Application;
 use Symfony\Component\Security\Core\User\UserInterface;
 use Symfony\Component\Security\Core\User\UserProviderInterface;
 
-/** Does not say of which class its users are, as what Symfony's MakerBundle generates does not. */
+/** A provider without a declared user class, like those that Symfony's MakerBundle generates. */
 final class AnybodyProvider implements UserProviderInterface
 {
     public function loadUserByIdentifier(string $identifier): UserInterface

@@ -9,7 +9,7 @@ use Symfony\Component\Security\Core\Authentication\Token\TokenInterface;
 use Symfony\Component\Security\Core\Authorization\Voter\VoterInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** A company is for the user of its name. */
+/** Grants a company to the user with the same name. */
 final class CompanyVoter implements VoterInterface
 {
     public function vote(TokenInterface $token, mixed $subject, array $attributes, mixed $vote = null): int
@@ -23,7 +23,7 @@ final class CompanyVoter implements VoterInterface
 
         $user = $token->getUser();
 
-        // Symfony 5.4 gives a string for nobody.
+        // Symfony 5.4 passes a string for an anonymous user.
         return $user instanceof UserInterface && $user->getUserIdentifier() === $subject->name ? self::ACCESS_GRANTED : self::ACCESS_DENIED;
     }
 }

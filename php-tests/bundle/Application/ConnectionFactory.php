@@ -8,7 +8,7 @@ use Doctrine\DBAL\Configuration;
 use Doctrine\DBAL\Connection;
 use Doctrine\DBAL\DriverManager;
 
-/** What DoctrineBundle makes connections with: the service `doctrine.dbal.connection_factory`. */
+/** Replaces DoctrineBundle's service `doctrine.dbal.connection_factory`. */
 class ConnectionFactory
 {
     /** @param array<string, mixed> $parameters */

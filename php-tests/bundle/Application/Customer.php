@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Somebody of the shop: another kind of user, whose ids are those of users of the back office as well. Not final: for proxies. */
+/** A user of the shop; the ids overlap with those of back office users. Not final, because Doctrine may use a proxy. */
 class Customer implements UserInterface
 {
     public function __construct(

@@ -17,7 +17,7 @@ use Symfony\Component\DependencyInjection\Reference;
 
 use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
 
-/** Doctrine as its bundle wires it, for Debian has no package of that bundle: each connection has a manager of its name. */
+/** Doctrine's services as DoctrineBundle defines them, because Debian does not package it. Each connection has a manager of its name. */
 final class Doctrine
 {
     /** @param list<string> $connections the default one first */
@@ -58,7 +58,7 @@ final class Doctrine
         $services->set('doctrine.orm.security.user.provider', EntityUserProvider::class)->abstract()->args([service('doctrine')]);
     }
 
-    /** Symfony 8 has no proxies for Doctrine any more: PHP 8.4 makes them. */
+    /** Symfony 8 has no proxies for Doctrine: PHP 8.4 has native lazy objects. */
     public static function hasNativeProxies(): bool
     {
         return \PHP_VERSION_ID >= 80400 && method_exists(Configuration::class, 'enableNativeLazyObjects');

@@ -26,12 +26,12 @@ use Symfony\Component\HttpKernel\Kernel as HttpKernel;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
 use Symfony\Component\Translation\Translator;
 
-/** An application around the bundle: framework, and as much of security, Twig and Doctrine as a test asks for. */
+/** An application with the bundle, the framework, and the parts of security, Twig and Doctrine that a test selects. */
 final class Kernel extends HttpKernel implements CompilerPassInterface
 {
     use MicroKernelTrait;
 
-    /** The user providers of the security bundle. */
+    /** User providers of the security bundle. */
     public const PROVIDERS = ['users' => ['id' => UserProvider::class]];
 
     /**
@@ -81,7 +81,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
         return $this->getCacheDir();
     }
 
-    /** Tests look at services that nothing else asks for: they would be removed. The tag is DoctrineBundle's business. */
+    /** Makes services public that tests read; unused ones would be removed. DoctrineBundle handles the tag. */
     public function process(ContainerBuilder $container): void
     {
         OursCanBeLoaded::check($container);

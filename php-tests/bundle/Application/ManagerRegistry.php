@@ -8,7 +8,7 @@ use Doctrine\Persistence\Proxy;
 use Symfony\Bridge\Doctrine\ManagerRegistry as BridgeRegistry;
 use Symfony\Component\DependencyInjection\Container;
 
-/** What DoctrineBundle offers as the service `doctrine`. */
+/** Replaces DoctrineBundle's service `doctrine`. */
 final class ManagerRegistry extends BridgeRegistry
 {
     /**

@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
-/** Fails where a service of the bundle has a class that this installation cannot load, whether it is used or not. */
+/** Fails if the class of any service of the bundle cannot be loaded in this installation. */
 final class OursCanBeLoaded
 {
     /** @return int how many services were looked at */

@@ -8,7 +8,7 @@ use Doctrine\ORM\EntityManagerInterface;
 use Orosync\Ticket\UserClaimsInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** An application that keeps its users in the database and knows them otherwise. */
+/** User claims of an application that identifies its users by the database. */
 final class OwnClaims implements UserClaimsInterface
 {
     public function __construct(private readonly EntityManagerInterface $manager)

@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Doctrine\DBAL\Connection;
 
-/** The `wrapperClass` of an application; not final, for Oro extends it. */
+/** The `wrapperClass` of an application. Not final, because Oro extends it. */
 class OwnConnection extends Connection
 {
 }

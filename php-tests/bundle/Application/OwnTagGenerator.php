@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Orosync\ContentTag\TagGeneratorInterface;
 
-/** Dates, and companies of a name that makes it fail. */
+/** Supports dates, and companies, for which it fails at a certain name. */
 final class OwnTagGenerator implements TagGeneratorInterface
 {
     public function supports(mixed $data): bool

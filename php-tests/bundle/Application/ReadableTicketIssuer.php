@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Orosync\Ticket\TicketIssuerInterface;
 
-/** A ticket that can be read without a secret: what it was asked for. */
+/** Issues unsigned tickets that contain the claims as JSON. */
 final class ReadableTicketIssuer implements TicketIssuerInterface
 {
     public function issue(array $claims, int $ttl): string

@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Psr\Log\AbstractLogger;
 
-/** Keeps what is logged, as "level: message" with the context filled in. */
+/** Keeps log lines as "level: message" with the context inserted. */
 final class RecordingLogger extends AbstractLogger
 {
     /** @var list<string> */

@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** A user with an id and an organization, as Oro's are. */
+/** A user with an id and an organization, like Oro's. */
 final class User implements UserInterface
 {
     public function __construct(

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Application;
 
-/** A kind of customer. */
+/** A subclass of customers. */
 class Wholesaler extends Customer
 {
 }

@@ -16,8 +16,7 @@ use Symfony\Component\Filesystem\Filesystem;
 use Symfony\Component\Process\Process;
 
 /**
- * What an operator asks on the console of a fresh application, whose secret is derived: each command is a process, the server
- * is real.
+ * The operator's commands in a new application with a derived secret. Each command is a process; the server is real.
  *
  * @group extension
  *
@@ -57,7 +56,7 @@ final class OperatorCommandsTest extends TestCase
         $check = $this->check();
 
         self::assertSame(0, $check->getExitCode(), $check->getOutput());
-        // What the document shows is of an application without settings.
+        // The documentation's output is that of an application without settings.
         self::assertSame(1, preg_match('~^```text output\n(OK .+?)^```~ms', self::document(), $shown));
         $expected = strtr($shown[1], ['8080/ (by default)' => $this->port . '/ (orosync.backend)', '8080/ws (by default)' => $this->port . '/ws (orosync.frontend)', '8080' => (string) $this->port, '…' => '%s']);
         self::assertStringMatchesFormat($expected, $check->getOutput());
@@ -237,7 +236,7 @@ final class OperatorCommandsTest extends TestCase
         $watch->start();
         $this->running[] = $watch;
         Wait::until(static fn (): bool => str_contains($watch->getErrorOutput(), 'subscribed to 2 topics'), $watch->getErrorOutput(...));
-        // One process: what was started is the server's own program.
+        // The command has replaced itself by the server.
         $line = file_get_contents(sprintf('/proc/%d/cmdline', $watch->getPid()));
         self::assertStringContainsString("orosync-server\0watch\0--endpoint\0ws://127.0.0.1:{$this->port}/\0", $line);
         self::assertStringNotContainsString(hash('sha256', 'orosync:the secret of a fresh application'), $line);
@@ -269,7 +268,7 @@ final class OperatorCommandsTest extends TestCase
         $this->startServer();
         self::assertGreaterThan(4, preg_match_all('~^bin/console (orosync:.+)$~m', self::document(), $lines));
         foreach ($lines[1] as $line) {
-            // There are no users in this application, and nobody stops what watches.
+            // The application has no users, and the watch commands run until they are stopped.
             if (str_starts_with($line, 'orosync:watch') || str_starts_with($line, 'orosync:check')) {
                 continue;
             }
@@ -311,7 +310,7 @@ final class OperatorCommandsTest extends TestCase
         $backend ??= "'//127.0.0.1:{$this->port}'";
         $frontend ??= "'//*:{$this->port}/ws'";
         $binary = Project::serverBinary();
-        // A change within the same second would not be noticed.
+        // Symfony does not detect a change within the same second.
         (new Filesystem())->remove($this->project->directory . '/var/cache');
         $this->project->write('config/packages/orosync.yaml', <<<YAML
             orosync:

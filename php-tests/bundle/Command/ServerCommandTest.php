@@ -10,10 +10,10 @@ use PHPUnit\Framework\TestCase;
 use Symfony\Component\Process\PhpExecutableFinder;
 use Symfony\Component\Process\Process;
 
-/** The command as a supervisor sees it: a process that is started, signalled and ends. */
+/** The command as a process under a supervisor: start, signals and exit code. */
 final class ServerCommandTest extends TestCase
 {
-    /** Says what it was started with, waits, and ends with 7 and the name of the signal that ended it. */
+    /** A server that prints its arguments and environment, waits for a signal, prints its name and exits with 7. */
     private const SERVER = <<<'SH'
         #!/bin/sh
         for signal in INT TERM HUP; do trap "echo got $signal; exit 7" $signal; done
@@ -126,7 +126,7 @@ final class ServerCommandTest extends TestCase
     {
         $command = $this->start(['orosync:server'], []);
         self::waitForReady($command);
-        // One process: what the supervisor has started is the server.
+        // The command has replaced itself by the server.
         self::assertStringContainsString('pid ' . $command->getPid() . "\n", $command->getOutput());
         $command->signal($signal);
         $command->wait();
@@ -246,7 +246,7 @@ final class ServerCommandTest extends TestCase
             $environment + [
                 'OROSYNC_TEST_KERNEL' => json_encode([$orosync, $parameters, []], \JSON_THROW_ON_ERROR),
                 'BUNDLE_TEST_DIRECTORY' => getenv('BUNDLE_TEST_DIRECTORY'),
-                // Kernels of other tests have set it.
+                // Set by the kernels of other tests.
                 'SHELL_VERBOSITY' => false,
             ],
             null,

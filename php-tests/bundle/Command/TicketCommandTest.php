@@ -11,7 +11,7 @@ use Orosync\Tests\Application\UserProvider;
 use Orosync\Tests\ApplicationTestCase;
 use Symfony\Component\Console\Tester\CommandTester;
 
-/** Whose ticket the console prints; the tickets of these tests can be read. */
+/** The user of the ticket that the command prints. The tickets of these tests are not signed. */
 final class TicketCommandTest extends ApplicationTestCase
 {
     private const TWO = ['users' => ['id' => UserProvider::class], 'customers' => ['id' => CustomerProvider::class]];

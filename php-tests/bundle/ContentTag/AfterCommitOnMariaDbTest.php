@@ -33,7 +33,7 @@ final class AfterCommitOnMariaDbTest extends AfterCommitTestCase
         try {
             $this->connection->commit();
         } catch (\Exception) {
-            // PDO says that there is no transaction any more.
+            // PDO reports that the transaction has ended.
         }
 
         $this->announcedIs('a');

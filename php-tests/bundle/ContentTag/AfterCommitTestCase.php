@@ -15,9 +15,9 @@ use PHPUnit\Framework\TestCase;
 use Psr\Log\NullLogger;
 
 /**
- * One promise, on each database: what has been announced is what somebody else can read.
+ * Checks on each database that announced changes are visible to other connections.
  *
- * Every test saves rows of which each has a tag, and compares what was announced with what a second connection sees.
+ * Every test saves rows, each with a tag, and compares the announced tags with the rows that a second connection reads.
  */
 abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInterface
 {
@@ -44,7 +44,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->uncommitted = new UncommittedTags(fn (): TagAnnouncerInterface => $this, new Guard(new NullLogger()));
         $this->connection = static::connect($this->uncommitted);
         $this->reader = DriverManager::getConnection(static::database());
-        // DBAL 4 knows no other way to nest.
+        // DBAL 4 always nests with savepoints.
         if (method_exists($this->connection, 'setNestTransactionsWithSavepoints')) {
             $this->connection->setNestTransactionsWithSavepoints(true);
         }
@@ -54,7 +54,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
 
     protected function tearDown(): void
     {
-        // Also called where setUp() has skipped the test.
+        // Also called if setUp() has skipped the test.
         if (isset($this->connection, $this->reader)) {
             $this->connection->close();
             $this->reader->close();

@@ -232,7 +232,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
     }
 
     /**
-     * A contact with a company and a label is stored, and what was said about that forgotten.
+     * Stores a contact with a company and a label, and discards their messages.
      *
      * @param array<string, mixed> $tags
      * @param list<string>         $with

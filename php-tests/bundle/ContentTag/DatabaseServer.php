@@ -11,9 +11,8 @@ use Symfony\Component\Process\ExecutableFinder;
 use Symfony\Component\Process\Process;
 
 /**
- * A MariaDB or PostgreSQL server of the tests' own: an empty database in a new directory, reached by a socket in it.
- *
- * Neither listens to the network. It ends, and its directory goes, with {@see stop()}.
+ * A MariaDB or PostgreSQL server for a test: an empty database in a new directory, reached by a Unix socket in it, without a
+ * network port. {@see stop()} ends it and removes the directory.
  */
 final class DatabaseServer
 {
@@ -58,7 +57,7 @@ final class DatabaseServer
         $install = self::executable('initdb', $versions);
         $server = self::executable('postgres', $versions);
         $directory = self::directory();
-        // It refuses to run as root.
+        // PostgreSQL refuses to run as root.
         $as = [];
         if (self::isRoot()) {
             chown($directory, 'postgres');
@@ -88,7 +87,7 @@ final class DatabaseServer
         (new Filesystem())->remove($this->directory);
     }
 
-    /** A socket's path may have 107 characters, which the directory of the tests may exceed. */
+    /** The path of a socket is limited to 107 characters; the directory of the tests may be longer. */
     private static function directory(): string
     {
         $directory = sys_get_temp_dir() . '/orosync-db-' . bin2hex(random_bytes(4));

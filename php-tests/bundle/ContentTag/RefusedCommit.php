@@ -6,7 +6,7 @@ namespace Orosync\Tests\ContentTag;
 
 use Doctrine\DBAL\Connection;
 
-/** For the databases that can put off looking up a reference until the transaction commits. */
+/** A refused commit, for databases that can defer the check of a foreign key until then. */
 trait RefusedCommit
 {
     public function testTagsAreDroppedIfTheDatabaseRefusesTheCommit(): void
@@ -29,7 +29,7 @@ trait RefusedCommit
             $refused = true;
         }
         self::assertTrue($refused);
-        // PostgreSQL has ended the transaction, and DBAL 4 asks for no rollback after that; SQLite is in it still.
+        // PostgreSQL has ended the transaction, and DBAL 4 does not roll back afterwards; SQLite's transaction is still open.
         if ($isSqlite) {
             $this->connection->isTransactionActive() ? $this->connection->rollBack() : $this->connection->getNativeConnection()->rollBack();
         }

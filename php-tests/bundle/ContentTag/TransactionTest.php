@@ -10,7 +10,7 @@ use Orosync\Tests\Application\Entity\Contact;
 use Orosync\Tests\Application\OwnConnection;
 use Orosync\Tests\ApplicationTestCase;
 
-/** With the DBAL that is there, 3 or 4. */
+/** With the installed DBAL, 3 or 4. */
 class TransactionTest extends ApplicationTestCase
 {
     protected const TOPIC = 'oro/data/update';
@@ -125,7 +125,7 @@ class TransactionTest extends ApplicationTestCase
         $this->tagsOfAnOwnConnectionLeave();
     }
 
-    /** Its middlewares are ours. */
+    /** A connection with the bundle's middleware. */
     protected function tagsOfAnOwnConnectionLeave(): void
     {
         self::assertSame([], $this->publisher()->take(self::TOPIC));

@@ -25,7 +25,7 @@ final class TransactionUnderDbal2Test extends TransactionTest
         parent::setUp();
     }
 
-    /** Its class cannot be ours as well. */
+    /** A connection whose wrapper class is not the bundle's. */
     protected function tagsOfAnOwnConnectionLeave(): void
     {
         self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));

@@ -11,7 +11,7 @@ use Symfony\Component\DependencyInjection\Reference;
 
 final class LogChannelTest extends TestCase
 {
-    /** The tag is what MonologBundle reads to give a service the logger of a channel. */
+    /** MonologBundle reads this tag to pass a service the logger of a channel. */
     public function testEveryServiceLogsToTheChannelOrosync(): void
     {
         $container = new ContainerBuilder();

@@ -7,7 +7,7 @@ namespace Orosync\Tests\DependencyInjection;
 use Orosync\Tests\ApplicationTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** The configuration of an Oro application, of either era, is understood as it is. */
+/** Both forms of Oro's parameters (DSNs, single values) work unchanged. */
 final class OroParametersTest extends ApplicationTestCase
 {
     /** @dataProvider configurations */

@@ -15,7 +15,7 @@ use PHPUnit\Framework\TestCase;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
 /**
- * OroPlatform 5 loads the class of every service while the container is compiled, also of those that nobody uses.
+ * OroPlatform 5 loads the class of every service while the container is compiled, including unused ones.
  *
  * @runTestsInSeparateProcesses
  *
@@ -70,7 +70,7 @@ final class RegisteredClassesTest extends TestCase
     {
         yield '5.0 to 6.1' => [true, []];
         yield '7.0' => [false, []];
-        // What Oro does not require itself.
+        // Packages that Oro does not require.
         yield '5.0 to 6.1 without Messenger and Notifier' => [true, [...Installation::OPTIONAL['Messenger'], ...Installation::OPTIONAL['Notifier']]];
         yield 'in production' => [false, Installation::OPTIONAL['the profiler']];
     }

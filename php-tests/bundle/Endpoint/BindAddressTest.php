@@ -42,7 +42,7 @@ final class BindAddressTest extends TestCase
         self::assertSame($expected, (new BindAddress(null === $settings ? null : ['key' => 'websocket_bind'] + $settings))->admin());
     }
 
-    /** As in `servers_at_different_ports_have_different_admin_addresses` of the server's own tests. */
+    /** The same as `servers_at_different_ports_have_different_admin_addresses` of the server's own tests. */
     public static function adminAddresses(): iterable
     {
         yield 'after the default port' => [null, '127.0.0.1:8081'];

@@ -6,7 +6,7 @@ namespace Orosync\Tests\Entry;
 
 use Psr\Log\AbstractLogger;
 
-/** Throws as Monolog's handlers do where they cannot write. */
+/** Throws like a Monolog handler that cannot write. */
 final class BrokenLogger extends AbstractLogger
 {
     public function log($level, $message, array $context = []): void

@@ -11,7 +11,7 @@ use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\UserClaimsInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Stands for each service of which an application may have its own, and does nothing but throw. */
+/** Replaces services that an application may define itself. Every call throws. */
 final class BrokenService implements PublisherInterface, UserClaimsInterface, TagGeneratorInterface, TicketIssuerInterface
 {
     public const REASON = 'it is broken';

@@ -21,7 +21,7 @@ use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Definition;
 
-/** No service of a third party, however odd, keeps the container from being built by a pass of ours. */
+/** The bundle's compiler passes accept unusual services of third parties. */
 final class CompilerPassesTest extends TestCase
 {
     /** @dataProvider passes */

@@ -8,14 +8,14 @@ use Orosync\OrosyncBundle;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
 /**
- * All places where code of the application, or of a framework in its name, comes into the bundle: tagged services,
- * decorators of other services, compiler passes.
+ * All entry points of the bundle, where the application or a framework calls it: tagged services, decorators of other
+ * services, compiler passes.
  */
 final class Entries
 {
     public const PARAMETER = 'orosync.tests.entries';
 
-    /** Say where a service logs, or are found by the bundle itself. */
+    /** Tags that are not entry points: log channels, and tags that the bundle reads itself. */
     private const NO_ENTRY = ['monolog.logger', 'orosync.tag_generator', 'orosync.topic_grant'];
 
     public static function note(ContainerBuilder $container): void

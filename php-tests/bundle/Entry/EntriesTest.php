@@ -25,12 +25,12 @@ use Symfony\Component\Security\Http\Event\LogoutEvent;
 use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
 use Symfony\Contracts\EventDispatcher\Event;
 
-/** Whatever fails behind an entry, the application does what it was about to do. */
+/** Failures behind an entry point do not affect the application's own action. */
 final class EntriesTest extends ApplicationTestCase
 {
     use FailingCommand;
 
-    /** Each entry, and the method of this class that does what the application does there. */
+    /** Entry points, with the method of this class that triggers each. */
     private const ENTRIES = [
         'orosync.security_listener kernel.event_listener ' . LogoutEvent::class => 'logOut',
         'orosync.security_listener kernel.event_listener ' . TokenDeauthenticatedEvent::class => 'deauthenticate',
@@ -62,19 +62,19 @@ final class EntriesTest extends ApplicationTestCase
         'orosync.guard kernel.reset' => 'reset',
         'orosync.recording_publisher kernel.reset' => 'reset',
         'orosync.requested_topics kernel.reset' => 'reset',
-        // What fails there is not the publisher that an application has in its place: also the last test of this class.
+        // Fails without the application's own publisher; covered by the last test of this class, too.
         'orosync.publisher_factory kernel.reset' => 'reset',
         'orosync.publisher_factory kernel.event_listener kernel.terminate' => 'profileARequest',
         'orosync.publisher_factory kernel.event_listener console.terminate' => 'startTheServer',
     ];
 
-    /** What comes in while the container is built: {@see CompilerPassesTest}, and the tests of each. */
+    /** Entry points while the container is built: {@see CompilerPassesTest}, and the tests of each. */
     private const PASSES = ['ContentTagsNeedDoctrinePass', 'DerivedSecretPass', 'OroPass', 'RecordingNeedsProfilerPass', 'TopicsPass', 'TransactionsUnderDbal2Pass', 'UserProvidersPass', 'UserRolesPass'];
 
-    /** Where it is the announcement that fails. */
+    /** Entry points whose announcement fails. */
     private const WITH_TAGS = ['announceAFlush', 'commit'];
 
-    /** A command says by itself that it has failed, Messenger keeps the message, and a reset has nobody to ask. */
+    /** Not covered: a command reports its failure, Messenger keeps the message, and a reset calls no service. */
     private const NOT_COUNTED = [
         'startTheServer', 'checkTheTopics', 'checkTheSetup', 'watch', 'publishByCommand', 'disconnectByCommand', 'printATicket',
         'switchMaintenanceByCommand', 'consume', 'reset',
@@ -168,7 +168,7 @@ final class EntriesTest extends ApplicationTestCase
     #[RequiresPhpExtension('orosync')]
     public function testRequestsAndCommandsEndNormallyIfAnOutageCannotBeLogged(): void
     {
-        // A connection is the process's: other tests have theirs to port 1.
+        // Publishers are shared within the process; other tests use port 1.
         $container = $this->boot(['backend' => '//127.0.0.1:' . Project::freePorts(1)[0]], [], [...self::WITH, Failure::OF_THE_LOG]);
         $publisher = $container->get('orosync.publisher_factory')->publisher();
         $publisher->publish('acme/orders/7', 1);
@@ -307,7 +307,7 @@ final class EntriesTest extends ApplicationTestCase
     {
         $this->service('messenger.default_bus')->dispatch(new Publish('acme/orders/7', 1));
         $console = $this->console();
-        // A reset would empty the transports, which are in memory.
+        // A reset would clear the in-memory transports.
         $console->run(['command' => 'messenger:consume', 'receivers' => ['async'], '--limit' => '1', '--time-limit' => '10', '--no-reset' => null]);
 
         self::assertSame(0, $console->getStatusCode(), $console->getDisplay());

@@ -6,13 +6,13 @@ namespace Orosync\Tests\Entry;
 
 use Symfony\Component\Console\Tester\ApplicationTester;
 
-/** For tests of commands that cannot do their work. */
+/** Helpers for tests of failing commands. */
 trait FailingCommand
 {
     /** @param array<string, string> $input */
     private static function assertEndsWithItsMessage(ApplicationTester $console, array $input): void
     {
-        // A kernel in debug mode turns this up for the whole process, and a verbose console shows traces.
+        // A kernel in debug mode raises the verbosity for the whole process, and a verbose console prints traces.
         putenv('SHELL_VERBOSITY');
         unset($_ENV['SHELL_VERBOSITY'], $_SERVER['SHELL_VERBOSITY']);
         $console->run($input, ['capture_stderr_separately' => true]);

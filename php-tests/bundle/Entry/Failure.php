@@ -12,21 +12,21 @@ use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Definition;
 use Symfony\Component\DependencyInjection\Reference;
 
-/** Breaks what is behind the bundle's entries, in a container that is about to be compiled. */
+/** Breaks the services behind the bundle's entry points before the container is compiled. */
 final class Failure
 {
     /** Every call throws. */
     public const OF_CALLS = 'calls fail';
 
-    /** No service can be built, as with an environment variable that is not set. */
+    /** No service can be built, as with a missing environment variable. */
     public const OF_BUILDING = 'building fails';
 
-    /** Every call throws, and so does the log: Monolog does where its file cannot be written. */
+    /** Every call throws, and so does the logger, like Monolog if its file cannot be written. */
     public const OF_THE_LOG = 'calls and the log fail';
 
     public const ALL = [self::OF_CALLS, self::OF_BUILDING, self::OF_THE_LOG];
 
-    /** With any of these: tags are made, and it is their announcement that fails. */
+    /** With any of these, tags are generated but their announcement fails. */
     public const NOT_OF_TAGS = 'tags are made';
 
     private const REPLACED = [
@@ -36,10 +36,10 @@ final class Failure
         TicketIssuerInterface::class,
     ];
 
-    /** What only building can break: their classes are ours. */
+    /** Final classes of the bundle, which can only fail when they are built. */
     private const BUILT = ['orosync.backend_endpoint', 'orosync.frontend_endpoint', 'orosync.bind_address'];
 
-    /** Of an Oro application, read by the commands. */
+    /** Services of an Oro application that the commands read. */
     private const ROUTER = 'gos_pubsub_router.router.websocket';
 
     /** @param list<string> $with what the test kernel is asked for */

@@ -7,7 +7,7 @@ namespace Orosync\Tests\FreshApplication;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** The browser client as an asset. That bundle/public is what js/src is: {@see \Orosync\Tests\PackageTest}. */
+/** The browser client as an asset. {@see \Orosync\Tests\PackageTest} compares bundle/public with js/src. */
 final class AssetsTest extends TestCase
 {
     private const SOURCE = __DIR__ . '/../../../js/src';

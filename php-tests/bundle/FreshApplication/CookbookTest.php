@@ -10,7 +10,7 @@ use PHPUnit\Framework\TestCase;
 use Symfony\Component\Process\Process;
 
 /**
- * The recipes of docs/recipes.md, to the letter, in new applications.
+ * The recipes of docs/recipes.md, executed literally in new applications.
  *
  * @group extension
  *

@@ -13,7 +13,7 @@ use PHPUnit\Framework\TestCase;
 use Symfony\Bundle\FrameworkBundle\KernelBrowser;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 
-/** "Who may listen" and the templates of docs/symfony.md, to the letter, in an application with users and Doctrine. */
+/** The topics and templates of docs/symfony.md, executed literally in an application with users and Doctrine. */
 final class DocumentedTopicsTest extends TestCase
 {
     private ?Kernel $kernel = null;
@@ -100,7 +100,7 @@ final class DocumentedTopicsTest extends TestCase
         return new Example('docs/symfony.md', $heading);
     }
 
-    /** Who has orders, contacts and projects, and a voter that allows every second order. */
+    /** An application with orders, contacts and projects, and a voter that grants every second order. */
     private static function application(): Project
     {
         $entity = <<<'PHP'

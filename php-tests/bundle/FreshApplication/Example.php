@@ -6,7 +6,7 @@ namespace Orosync\Tests\FreshApplication;
 
 use PHPUnit\Framework\Assert;
 
-/** The examples of a document's section, what stands below it included, for a test to follow to the letter. */
+/** The code blocks of a section of a document, including its subsections. */
 final class Example
 {
     private readonly string $section;
@@ -23,7 +23,7 @@ final class Example
         $this->section = $sections[0][0];
     }
 
-    /** The one whose first line names the file. */
+    /** The block whose first line contains the file name. */
     public function file(string $file): string
     {
         Assert::assertSame(1, preg_match('~^```\w+\n(\S+ ' . preg_quote($file) . '\b.*?)^```$~ms', $this->section, $example), $file);
@@ -31,7 +31,7 @@ final class Example
         return $example[1];
     }
 
-    /** The first class of this name, in the namespace `App`. */
+    /** The first class with this name, in the namespace `App`. */
     public function phpClass(string $name): string
     {
         Assert::assertSame(1, preg_match('~^```php\n((?:(?!^```).)*^final class ' . $name . '\b.*?)^```$~ms', $this->section, $example), $name);

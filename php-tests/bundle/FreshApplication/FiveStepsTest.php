@@ -14,8 +14,8 @@ use Symfony\Component\DomCrawler\Crawler;
 use Symfony\Component\Process\Process;
 
 /**
- * The five steps of the README as they are written there, in a new application: extension, server, web server and
- * WebSocket client are real. For what Composer does in the first one stands the autoloader of these tests.
+ * The five steps of the README, executed literally in a new application with the real extension, server, web server and
+ * WebSocket client. The tests' autoloader replaces Composer in the first step.
  *
  * @group extension
  *
@@ -48,7 +48,7 @@ final class FiveStepsTest extends TestCase
     {
         [$project, $site] = $this->follow();
 
-        // A browser opens the page.
+        // A browser requests the page.
         $page = new Crawler(self::request($site . '/'));
         self::assertSame(
             file_get_contents(\dirname(__DIR__, 3) . '/js/src/page.js'),
@@ -88,7 +88,7 @@ final class FiveStepsTest extends TestCase
         $project = self::applicationThatShips();
         $publisher = $project->directory . '/src/OrderShipped.php';
         file_put_contents($publisher, str_replace('acme/orders/', 'acme/order/', file_get_contents($publisher)));
-        // Symfony's own logger, which a new application has: it writes to the web server's standard error.
+        // A new application uses Symfony's own logger, which writes to the web server's standard error.
         $services = $project->directory . '/config/services.yaml';
         file_put_contents($services, preg_replace('/^    logger:\n(?:        .*\n)+/m', '', file_get_contents($services)));
         $project->withBundles(WebProfilerBundle::class)
@@ -102,7 +102,7 @@ final class FiveStepsTest extends TestCase
         );
     }
 
-    /** The document's topics and its service that publishes; Anna, whose id is 7, and a request that ships her order. */
+    /** The documentation's topics and publishing service, the user Anna with id 7, and a request that ships her order. */
     private static function applicationThatShips(): Project
     {
         $project = new Project();
@@ -219,13 +219,13 @@ final class FiveStepsTest extends TestCase
     }
 
     /**
-     * The steps, up to the server and the web server.
+     * Executes the steps up to the server and the web server.
      *
      * @return array{Project, string, Process} the application, its address, the web server
      */
     private function follow(Project $project = new Project()): array
     {
-        // A free port instead of 8080, whose next one is free too, and the server that was just built; nothing else is configured.
+        // A free port instead of 8080, with a free next port, and the server under test; nothing else is configured.
         do {
             [$port, $webPort] = Project::freePorts(2);
             $next = @stream_socket_server('tcp://127.0.0.1:' . ($port + 1));
@@ -263,7 +263,7 @@ final class FiveStepsTest extends TestCase
         return [$project, 'http://127.0.0.1:' . $webPort, $web];
     }
 
-    /** A page's session, with the page's own ticket. */
+    /** A session of a page, opened with the page's ticket. */
     private static function browser(string $site, string $authorization = ''): WampClient
     {
         $page = new Crawler(self::request($site . '/', 'GET', $authorization));

@@ -8,7 +8,7 @@ use Orosync\Tests\Handlers;
 use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
 use Symfony\Component\HttpKernel\Kernel as HttpKernel;
 
-/** The kernel of a fresh application, which reads its directory as Symfony's own skeleton does. */
+/** The kernel of a new application, which reads its directory like Symfony's skeleton. */
 final class Kernel extends HttpKernel
 {
     use MicroKernelTrait;
@@ -18,7 +18,7 @@ final class Kernel extends HttpKernel
     public function __construct(private readonly string $directory, string $environment)
     {
         $this->handlers = Handlers::now();
-        // What Composer's autoloader does in a real one.
+        // Composer's autoloader does this in a real application.
         spl_autoload_register(static function (string $class) use ($directory): void {
             $file = $directory . '/src/' . str_replace('\\', '/', substr($class, 4)) . '.php';
             if (str_starts_with($class, 'App\\') && is_file($file)) {

@@ -13,7 +13,7 @@ use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\HttpKernel\HttpCache\HttpCache;
 use Symfony\Component\HttpKernel\HttpCache\Store;
 
-/** What templates name wherever they do, in the page that a browser gets. */
+/** Content tags from anywhere in the templates, in the page that a browser receives. */
 final class LivePageTest extends TestCase
 {
     private const AT_THE_END = '<!doctype html><html><body>{% block body %}{% endblock %}{{ orosync_page() }}</body></html>';
@@ -99,7 +99,7 @@ final class LivePageTest extends TestCase
             'home' => "{% do oro_sync_get_content_tags({name: 'a'}) %}{{ include('nowhere.html.twig') }}",
             'bundles/TwigBundle/Exception/error' => "{% extends 'base.html.twig' %}{% block body %}{% do oro_sync_get_content_tags({name: 'error'}) %}{% endblock %}",
         ], 'prod');
-        // Symfony 6.4 and newer shows an error on the console in another way than on the web.
+        // Symfony 6.4 and later renders errors differently on the console.
         $_SERVER['APP_RUNTIME_MODE'] = 'web=1';
         try {
             $browser->request('GET', '/page/home');
@@ -256,7 +256,7 @@ final class LivePageTest extends TestCase
                     }
                 }
                 PHP);
-        // Twig names the classes of templates by their paths within the application: those of another test would be taken.
+        // Twig derives class names from the paths of templates: otherwise classes of another test would be used.
         $directory = basename($project->directory);
         $project->write('config/packages/twig.yaml', "twig: {default_path: '%kernel.project_dir%/$directory'}");
         foreach ($templates as $name => $template) {

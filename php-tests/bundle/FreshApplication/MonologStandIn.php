@@ -9,7 +9,7 @@ use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Extension\ExtensionInterface;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
 
-/** For MonologBundle, which Debian does not have: keeps what is configured for it. */
+/** Replaces MonologBundle, which Debian does not package: keeps its configuration. */
 final class MonologStandIn extends Bundle
 {
     public function getContainerExtension(): ?ExtensionInterface

@@ -12,9 +12,8 @@ use Symfony\Component\Process\PhpExecutableFinder;
 use Symfony\Component\Process\Process;
 
 /**
- * The directory of a new application (framework and Twig, a page at /), for a test to work in as a user would.
- *
- * Removed with the other files of the tests.
+ * The directory of a new application (framework and Twig, a page at /), in which a test works like a user. Removed with the
+ * other files of the tests.
  */
 final class Project
 {
@@ -40,10 +39,10 @@ final class Project
         return $this->write('config/bundles.php', str_replace('];', implode('', $lines) . '];', file_get_contents($file)));
     }
 
-    /** Doctrine with an empty database, as its bundle wires it. */
+    /** Adds Doctrine with an empty database, with the services of DoctrineBundle. */
     public function withDoctrine(): self
     {
-        // Symfony 5.4 reads YAML there.
+        // Symfony 5.4 expects YAML there.
         return $this->write('config/packages/doctrine.yaml', "imports: [{resource: ../doctrine.php}]\n")->write('config/doctrine.php', <<<'PHP'
             <?php
 
@@ -59,7 +58,7 @@ final class Project
             PHP);
     }
 
-    /** Users in memory, who say who they are by HTTP Basic with the password `demo`. */
+    /** Adds in-memory users, who log in by HTTP Basic with the password `demo`. */
     public function withUsers(string ...$names): self
     {
         $manager = Kernel::VERSION_ID < 60200 ? "    enable_authenticator_manager: true\n" : '';
@@ -81,7 +80,7 @@ final class Project
     }
 
     /**
-     * Ports that are free at this moment. They are held until the last is chosen: none is chosen twice.
+     * Free ports. They are held until the last one is chosen.
      *
      * @return list<int>
      */
@@ -92,7 +91,7 @@ final class Project
         return array_map(static fn ($socket): int => (int) substr(strrchr(stream_socket_get_name($socket, false), ':'), 1), $sockets);
     }
 
-    /** The native server; skips the test where there is none. */
+    /** The native server; skips the test if it is missing. */
     public static function serverBinary(): string
     {
         $binary = getenv('OROSYNC_SERVER') ?: \dirname(__DIR__, 3) . '/target/release/orosync-server';
@@ -104,7 +103,7 @@ final class Project
         return $binary;
     }
 
-    /** `bin/console orosync:server`, ready. Whoever starts it stops it. */
+    /** Starts `bin/console orosync:server` and waits until it is ready. The caller stops it. */
     public function startServer(array $environment = []): Process
     {
         $server = $this->console(['orosync:server'], $environment);
@@ -135,7 +134,7 @@ final class Project
     }
 
     /**
-     * PHP in this directory, with the extension if we have it.
+     * Runs PHP in this directory, with the extension if available.
      *
      * @param list<string>                $arguments
      * @param array<string, string|false> $environment
@@ -147,7 +146,7 @@ final class Project
         return new Process([$php, ...self::extension($php), ...$arguments], $this->directory, $environment + [
             'OROSYNC_TEST_BOOTSTRAP' => \dirname(__DIR__) . '/bootstrap.php',
             'BUNDLE_TEST_DIRECTORY' => getenv('BUNDLE_TEST_DIRECTORY'),
-            // No fixed port: several servers may run on this machine.
+            // A free port, because several servers may run on this machine.
             'OROSYNC_ADMIN_BIND' => '127.0.0.1:0',
             'SHELL_VERBOSITY' => false,
         ], null, 120);

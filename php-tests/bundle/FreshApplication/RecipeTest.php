@@ -13,7 +13,7 @@ use Symfony\Component\Console\Tester\ApplicationTester;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\Filesystem\Filesystem;
 
-/** packaging/recipe/, applied as Flex applies it. */
+/** packaging/recipe/, applied like Symfony Flex does. */
 final class RecipeTest extends TestCase
 {
     private const RECIPE = __DIR__ . '/../../../packaging/recipe';
@@ -100,7 +100,7 @@ final class RecipeTest extends TestCase
         $manifest = self::manifest();
         $project = (new Project())->withBundles(...array_keys($manifest['bundles']));
         (new Filesystem())->mirror(self::RECIPE . '/config', $project->directory . '/config');
-        // What Dotenv does with the lines that Flex adds to .env.
+        // Dotenv sets the variables that Flex adds to .env.
         $variables = '';
         foreach ($manifest['env'] as $name => $value) {
             $variables .= str_starts_with($name, '#') ? '' : sprintf("    env(%s): '%s'\n", $name, $value);

@@ -6,7 +6,7 @@ namespace Orosync\Tests\FreshApplication;
 
 use PHPUnit\Framework\Assert;
 
-/** A WebSocket client as small as a browser allows it: masked text frames out, unfragmented ones in, WAMP v1 in them. */
+/** A minimal WAMP v1 client: sends masked text frames, reads unfragmented ones. */
 final class WampClient
 {
     private const SECONDS = 20;
@@ -46,7 +46,7 @@ final class WampClient
         fclose($this->socket);
     }
 
-    /** Returns when the server has it: what is called after it is answered after it. */
+    /** Waits until the server has processed it: until the answer to a later call. */
     public function subscribe(string $topic): void
     {
         $this->send([5, $topic]);
@@ -67,7 +67,7 @@ final class WampClient
         return array_shift($this->events);
     }
 
-    /** Whether the server ends the connection, which is waited for. */
+    /** Waits for the end of the connection. Returns false on timeout. */
     public function ends(): bool
     {
         while (!\in_array(fread($this->socket, 8192), [false, ''], true)) {
@@ -80,7 +80,7 @@ final class WampClient
     {
         $text = json_encode($message, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES);
         Assert::assertLessThan(126, \strlen($text));
-        // A mask of zeros changes nothing.
+        // A mask of zeros leaves the data unchanged.
         fwrite($this->socket, "\x81" . \chr(0x80 | \strlen($text)) . "\0\0\0\0" . $text);
     }
 

@@ -79,7 +79,7 @@ final class WorkerTest extends TestCase
         $container = $this->kernel->getContainer();
         $container->get('event_dispatcher')->addListener(
             WorkerMessageHandledEvent::class,
-            // Told right before the transport is: a worker that is killed now has lost nothing.
+            // Right before the transport's acknowledgement: a worker killed now has lost no message.
             function () use ($container, &$open): void {
                 $status = $container->get(PublisherInterface::class)->status();
                 $open[] = $status->queued + $status->unacknowledged;
@@ -140,7 +140,7 @@ final class WorkerTest extends TestCase
 
         $this->server = $this->project->startServer();
         $page = $this->page();
-        // Nobody publishes meanwhile: the link comes back without being asked.
+        // The link reconnects without further messages.
         $this->awaitState($publisher, 'connected');
         [$kept] = $container->get('seen.failed')->get();
         $container->get('seen.bus')->dispatch($kept->getMessage());
@@ -155,7 +155,7 @@ final class WorkerTest extends TestCase
         $page = $this->page();
         $publisher = $this->kernel->getContainer()->get(PublisherInterface::class);
         for ($request = 1; $request <= 3; ++$request) {
-            // As FrankenPHP's worker mode does: the same kernel, its services reset before each request.
+            // As in FrankenPHP's worker mode: the same kernel, with its services reset before each request.
             $this->kernel->handle(Request::create('/'));
             $this->kernel->getContainer()->get('services_resetter')->reset();
             self::assertTrue($publisher->publish('oro/ping', $request));

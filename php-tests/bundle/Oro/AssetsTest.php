@@ -6,7 +6,7 @@ namespace Orosync\Tests\Oro;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** What Symfony's own assets:install, which oro:assets:install runs first, publishes in an Oro application. */
+/** Assets that Symfony's assets:install publishes in an Oro application; oro:assets:install runs it first. */
 final class AssetsTest extends OroTestCase
 {
     /**

@@ -105,7 +105,7 @@ final class CommandTest extends OroTestCase
 
     public function testTheCheckConnectsToTheServerOfTheApplication(): void
     {
-        // A port that nobody can listen at without root.
+        // A port that only root may listen on.
         $this->boot(['server' => ['bind' => '//127.0.0.1:1']]);
         $console = $this->console();
 

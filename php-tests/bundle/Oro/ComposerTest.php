@@ -8,13 +8,13 @@ use Composer\Semver\Semver;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** Composer adds the bundle to an Oro application whose other packages stay as they are locked. */
+/** Composer adds the bundle to an Oro application without changing its locked packages. */
 final class ComposerTest extends TestCase
 {
-    /** The tags of platform-application whose composer.lock says what the columns of LOCKED are. */
+    /** Tags of platform-application whose composer.lock files are the columns of LOCKED. */
     private const APPLICATIONS = ['5.0.10', '5.1.8', '6.0.6', '6.1.8', '7.0.1'];
 
-    /** What these lock files hold of the packages that our composer.json requires or refuses; PHP: the least of the platform. */
+    /** Versions in these lock files of the packages that composer.json requires or conflicts with. PHP: the platform's minimum. */
     private const LOCKED = [
         'php'                            => ['8.1.0', '8.2.0', '8.3.0', '8.4.0', '8.5.0'],
         'doctrine/dbal'                  => ['2.13.7', '2.13.9', '2.13.9', '2.13.9', '3.10.5'],

@@ -15,7 +15,7 @@ use Orosync\Tests\Application\Entity\Label;
 use Orosync\Tests\Application\OwnConnection;
 use Orosync\Tests\Oro\Acme\OwnClassesPass;
 
-/** With the Doctrine that is there, which stands for that of Oro 7.0. */
+/** With the installed Doctrine, which represents that of Oro 7.0. */
 class ContentTagTest extends OroTestCase
 {
     private const TOPIC = 'oro/data/update';
@@ -202,7 +202,7 @@ class ContentTagTest extends OroTestCase
         foreach (['default', 'config'] as $name) {
             self::assertInstanceOf(PersistentConnection::class, $container->get(sprintf('doctrine.dbal.%s_connection', $name)));
         }
-        // As a functional test does it: all within one transaction, which is rolled back.
+        // Like a functional test: everything in one transaction, which is rolled back.
         $manager = $this->manager();
         $manager->getConnection()->beginTransaction();
         $this->save(new Company('a'));
@@ -291,7 +291,7 @@ class ContentTagTest extends OroTestCase
         return null;
     }
 
-    /** After a refused commit SQLite is in its transaction still; whether DBAL thinks so, too, depends on its version. */
+    /** After a refused commit SQLite's transaction is still open; DBAL's own state depends on its version. */
     private static function rollBackWhatIsLeft(Connection $connection): void
     {
         if ($connection->isTransactionActive()) {

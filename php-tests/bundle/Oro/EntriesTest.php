@@ -14,12 +14,12 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use Symfony\Component\BrowserKit\Cookie;
 use Symfony\Contracts\EventDispatcher\Event;
 
-/** Whatever fails behind what stands in for Oro's own services, Oro does what it was about to do. */
+/** Failures behind the bundle's replacements of Oro's services do not affect Oro's own action. */
 final class EntriesTest extends OroTestCase
 {
     use FailingCommand;
 
-    /** Each entry that is in an Oro application alone, and the method of this class that does what Oro does there. */
+    /** Entry points that exist only in an Oro application, with the method of this class that triggers each. */
     private const ENTRIES = [
         'orosync.oro.websocket_client decorates oro_sync.websocket_client.basic' => 'publish',
         'orosync.oro.connection_checker decorates oro_sync.client.connection_checker' => 'renderAPage',
@@ -32,7 +32,7 @@ final class EntriesTest extends OroTestCase
         'orosync.oro.migrate_command console.command' => 'migrate',
     ];
 
-    /** Oro's own listeners, which tell by ours. */
+    /** Oro's own listeners, which publish with the bundle's services. */
     private const OTHERS = ['switchMaintenance', 'logOut'];
 
     public function testEveryEntryPointIsListed(): void

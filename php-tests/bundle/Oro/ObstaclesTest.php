@@ -24,7 +24,7 @@ use Psr\Log\LogLevel;
 use Psr\Log\NullLogger;
 use Symfony\Component\Filesystem\Filesystem;
 
-/** What orosync:migrate says about the machine that it runs on. */
+/** What orosync:migrate reports about its machine. */
 final class ObstaclesTest extends TestCase
 {
     private string $directory;
@@ -47,7 +47,7 @@ final class ObstaclesTest extends TestCase
     {
         $absent = new AbsentPublisher('the PHP extension "orosync" is not loaded (cli).', LogLevel::WARNING, new OutageLog($this->directory, new NullLogger()));
 
-        // Nor can it issue the ticket that a look at the port takes; that is one cause and one line.
+        // Without a secret no ticket can be issued for the check of the port either; the cause is reported once.
         self::assertSame(
             ['Nothing is sent: the PHP extension "orosync" is not loaded (cli).'],
             $this->find(publisher: $absent, tickets: $absent, address: '//127.0.0.1:1'),
@@ -64,7 +64,7 @@ final class ObstaclesTest extends TestCase
 
     public function testAPortOfAnotherProgramIsReported(): void
     {
-        // It accepts connections and never answers; the old server would answer something else than ours.
+        // Accepts connections and never answers; Oro's server would answer differently from orosync-server.
         $program = stream_socket_server('tcp://127.0.0.1:0');
         $address = stream_socket_get_name($program, false);
 

@@ -39,13 +39,13 @@ use Symfony\Component\Yaml\Yaml;
 
 use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
 
-/** An Oro application: OroSyncBundle's services (its stand-in's), and Orosync beside them as somebody would add it. */
+/** An Oro application: the services of OroSyncBundle's stand-in, and Orosync installed as documented. */
 final class OroKernel extends Kernel implements CompilerPassInterface
 {
     use MicroKernelTrait;
 
     public const BUNDLES = __DIR__ . '/../../../bundle/Oro/Resources/config/oro/bundles.yml';
-    /** Of Oro's own, these two; it watches the default one. */
+    /** Oro's connections; Oro watches the default one. */
     private const CONNECTIONS = ['default', 'config'];
 
     /**
@@ -80,7 +80,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
 
             return;
         }
-        // Oro's kernel of 5.0 to 7.0 makes each class of each bundles.yml that it finds; ours comes after Oro's, by the alphabet.
+        // Oro's kernel of 5.0 to 7.0 instantiates the classes of each bundles.yml; the bundle's follows Oro's in alphabetical order.
         foreach (Yaml::parseFile(self::BUNDLES)['bundles'] as $class) {
             yield new $class();
         }
@@ -101,7 +101,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
         return $this->getCacheDir();
     }
 
-    /** Tests look at services that nothing else asks for: they would be removed. The tag is DoctrineBundle's business. */
+    /** Makes services public that tests read; unused ones would be removed. DoctrineBundle handles the tag. */
     public function process(ContainerBuilder $container): void
     {
         Entries::note($container);
@@ -119,14 +119,14 @@ final class OroKernel extends Kernel implements CompilerPassInterface
     {
         Doctrine::build($container, self::CONNECTIONS);
         if ($this->has('acme subclasses')) {
-            // As a bundle of the application's does it, in a compiler pass.
+            // As in a compiler pass of the application's bundle.
             $container->addCompilerPass(new Acme\OwnClassesPass(), PassConfig::TYPE_BEFORE_OPTIMIZATION, 1);
         }
     }
 
     protected function configureContainer(ContainerConfigurator $container): void
     {
-        // OroTestFrameworkBundle: in the environment "test" every connection is one for tests.
+        // OroTestFrameworkBundle: in the environment "test" every connection is a test connection.
         $factory = 'test' === $this->environment ? PersistentConnectionFactory::class : ConnectionFactory::class;
         foreach ($this->parameters + ['doctrine.dbal.connection_factory.class' => $factory] as $name => $value) {
             $container->parameters()->set($name, $value);
@@ -158,7 +158,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
         }
         $default = $this->has('own connection') ? ['wrapperClass' => OwnConnection::class] : [];
         Doctrine::configure($services, ['default' => $default] + array_fill_keys(self::CONNECTIONS, []));
-        // OroMessageQueueBundle: somebody always watches, so that the default connection is always of Oro's own class.
+        // OroMessageQueueBundle: there is always a watcher, so the default connection always has Oro's own class.
         $services->set('oro_message_queue.client.dbal_transaction_watcher', DbalTransactionWatcher::class)
             ->tag('oro.doctrine.connection.transaction_watcher')
             ->public();

@@ -16,7 +16,7 @@ use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** A test against an Oro application that is really booted. */
+/** A test with a booted Oro application. */
 abstract class OroTestCase extends TestCase
 {
     private ?OroKernel $kernel = null;
@@ -24,7 +24,7 @@ abstract class OroTestCase extends TestCase
     protected function setUp(): void
     {
         StandIns::register();
-        // A kernel sets handlers of its own, and PHPUnit wants back what it had.
+        // A kernel sets its own error handlers; PHPUnit expects them to be restored.
         set_error_handler(null);
         set_exception_handler(null);
     }
@@ -95,7 +95,7 @@ abstract class OroTestCase extends TestCase
         return $this->container()->get('logger');
     }
 
-    /** The entity manager of a connection, over an empty database with all tables. */
+    /** The entity manager of a connection, with an empty database that has all tables. */
     protected function manager(string $connection = 'default'): EntityManagerInterface
     {
         $manager = $this->container()->get(sprintf('doctrine.orm.%s_entity_manager', $connection));

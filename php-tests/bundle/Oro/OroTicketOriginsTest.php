@@ -46,7 +46,7 @@ final class OroTicketOriginsTest extends TestCase
     public function testWithTooManyHostsTheTicketHasNoOrigins(): void
     {
         $named = static fn (int $count): \Closure => static fn (): array => array_map(static fn (int $n): string => "shop$n.example.com", range(1, $count));
-        // The host that is asked and the two of this machine come on top.
+        // The requested host and the two of this machine are added.
         self::assertCount(16, $this->claim($named(13))['origins']);
         self::assertSame([], $this->claim($named(14)));
         self::assertCount(1, $this->logger->lines('warning: The ticket is valid for pages of any host: Oro has 17 hosts, a ticket holds 16.'));

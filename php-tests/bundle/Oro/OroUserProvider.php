@@ -8,7 +8,7 @@ use Symfony\Component\Security\Core\Exception\UserNotFoundException;
 use Symfony\Component\Security\Core\User\UserInterface;
 use Symfony\Component\Security\Core\User\UserProviderInterface;
 
-/** Knows nobody by name: tests log their users in themselves. */
+/** Finds no user by name: tests log in their users directly. */
 final class OroUserProvider implements UserProviderInterface
 {
     public function loadUserByIdentifier(string $identifier): UserInterface

@@ -6,7 +6,7 @@ namespace Orosync\Tests\Oro;
 
 use PHPUnit\Framework\Assert;
 
-/** What Oro's JavaScript is to the server: a WebSocket of the subprotocol `wamp` that was opened with a ticket. */
+/** A client like Oro's JavaScript: a WebSocket with the subprotocol `wamp`, opened with a ticket. */
 final class Page
 {
     private const SECONDS = 20;
@@ -73,7 +73,7 @@ final class Page
         fwrite($this->socket, "\x81" . \chr(0x80 | \strlen($text)) . $mask . ($text ^ str_repeat($mask, 32)));
     }
 
-    /** Has the server heard all that was sent before? Its answer to a call that does not exist comes after. */
+    /** Waits until the server has processed all earlier messages: until its answer to an unknown call. */
     public function settle(): void
     {
         $this->send([2, 'settle', 'acme/settle']);

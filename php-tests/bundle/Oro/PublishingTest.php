@@ -78,7 +78,7 @@ final class PublishingTest extends OroTestCase
 
     public function testTheConnectionCheckerReturnsTrueWithoutIo(): void
     {
-        // Nobody listens at port 2, where no other test publishes to; the answer is that a page may connect once somebody does.
+        // Port 2 has no listener and is not used by other tests. A page may connect once there is one.
         $container = $this->boot(['backend' => '//127.0.0.1:2'], extension_loaded('orosync') ? ['publisher'] : []);
         $checker = $container->get('oro_sync.client.connection_checker');
 

@@ -11,8 +11,8 @@ final class RegistrationTest extends OroTestCase
 {
     public function testAnOroApplicationRegistersTheBundleAutomatically(): void
     {
-        // Oro's kernel looks for this file in each directory of vendor that has a directory Resources; it does not look
-        // below such a directory.
+        // Oro's kernel looks for this file in each directory of vendor that contains a directory Resources, but not below such a
+        // directory.
         $file = (new OrosyncOroBundle())->getPath() . '/Resources/config/oro/bundles.yml';
 
         self::assertFileEquals(OroKernel::BUNDLES, $file);

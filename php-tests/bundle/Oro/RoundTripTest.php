@@ -19,7 +19,7 @@ use Symfony\Component\Process\Process;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * An Oro application, the extension, the native server and pages together; nothing is configured but free ports.
+ * An Oro application, the extension, the native server and pages together. Only free ports are configured.
  *
  * @group extension
  *
@@ -269,7 +269,7 @@ final class RoundTripTest extends OroTestCase
         ];
     }
 
-    /** By the name that Oro's supervisors know. */
+    /** Starts the server with the command of Oro's supervisors. */
     private function startServer(): void
     {
         $this->server = new Process([...self::php(), __DIR__ . '/console.php', 'gos:websocket:server'], null, [

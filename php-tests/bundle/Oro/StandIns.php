@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Orosync\Tests\Oro;
 
 /**
- * The classes and interfaces of Oro and of the old server that ours meet: their names, signatures and behaviour as they
- * are known from 5.1 to 7.0, in code of our own. Where Oro itself is installed its own classes come first.
+ * Stand-ins for the classes and interfaces of Oro and its server that the bundle uses, with their names, signatures and
+ * behaviour of 5.1 to 7.0. If Oro is installed, its own classes take precedence.
  */
 final class StandIns
 {

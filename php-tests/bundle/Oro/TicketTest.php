@@ -107,7 +107,7 @@ final class TicketTest extends OroTestCase
         self::assertSame(503, $browser->getResponse()->getStatusCode());
     }
 
-    /** Fact of 5.1: Oro's own functional test takes a ticket with no backend set, and shows it to the old server's listeners. */
+    /** In 5.1, Oro's own functional test requests a ticket without a backend and passes it to the listeners of Oro's server. */
     public function testInTheTestEnvironmentTicketsAreOrosOwn(): void
     {
         $container = $this->boot(['backend' => ''], ['publisher', 'tickets'], environment: 'test');

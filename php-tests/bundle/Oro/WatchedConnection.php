@@ -8,7 +8,7 @@ use Doctrine\DBAL\Connection;
 use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherAwareInterface;
 use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherInterface;
 
-/** A connection of the kind that Oro writes for the default one. */
+/** A connection like the class that Oro generates for the default connection. */
 final class WatchedConnection extends Connection implements TransactionWatcherAwareInterface
 {
     public function setTransactionWatcher(?TransactionWatcherInterface $transactionWatcher = null): void

@@ -1,6 +1,6 @@
 <?php
 
-/** The `bin/console` of an Oro application whose kernel gets its arguments, as JSON, from OROSYNC_TEST_KERNEL. */
+/** The `bin/console` of a test Oro application. The kernel's arguments are JSON in OROSYNC_TEST_KERNEL. */
 
 declare(strict_types=1);
 

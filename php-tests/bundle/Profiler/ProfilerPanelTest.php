@@ -34,7 +34,7 @@ use Symfony\Component\DomCrawler\Crawler;
 use Symfony\Component\Finder\Finder;
 use Symfony\Component\Process\Process;
 
-/** The panel as the web profiler of a real application renders it. */
+/** The panel, rendered by the web profiler of a real application. */
 final class ProfilerPanelTest extends TestCase
 {
     private ?Kernel $kernel = null;
@@ -252,7 +252,7 @@ final class ProfilerPanelTest extends TestCase
         self::assertSame(1, $this->toolbarOf($browser)->filterXPath('//*[contains(text(), "Not delivered")]/following-sibling::span[text() = "1"]')->count());
         self::assertCount(1, $this->kernel->getContainer()->get('logger')->lines('warning: The server does not deliver messages to acme/orders/7: '));
 
-        // Another topic of another request of the same process is not blamed.
+        // Messages to other topics in later requests of the process are not affected.
         self::assertStringNotContainsString('accepted but', $this->panelOf($browser, '/'));
     }
 
@@ -311,14 +311,14 @@ final class ProfilerPanelTest extends TestCase
 
     private static function text(string $html): string
     {
-        // libxml loses its way in the profiler's scripts: from the headline on there are none.
+        // libxml cannot parse the profiler's scripts; there are none after the headline.
         $panel = strstr($html, '<h2>Live notifications</h2>');
         self::assertIsString($panel, 'the panel has its headline');
 
         return preg_replace('/\s+/', ' ', html_entity_decode(strip_tags(strstr($panel, '<script', true) ?: $panel)));
     }
 
-    /** Our place in the toolbar of the request that panelOf() has made. */
+    /** The bundle's part of the toolbar of panelOf()'s request. */
     private function toolbarOf(KernelBrowser $browser): Crawler
     {
         return $browser->request('GET', '/_wdt/' . $this->token)

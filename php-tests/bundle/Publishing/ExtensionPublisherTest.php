@@ -116,9 +116,9 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
     private function publisher(array $options): ExtensionPublisher
     {
         return new ExtensionPublisher(
-            // Nobody listens at port 1.
+            // Port 1 has no listener.
             'ws://127.0.0.1:1/',
-            // Equal settings share a connection, and its accounts; each test has its own.
+            // Publishers with equal settings share a connection and its counters, so each test has its own settings.
             $options + ['secret' => self::SECRET, 'shutdown_timeout' => 0.0, 'connect_timeout' => 1.0 + crc32($this->directory) / 0xFFFFFFFF],
             new OutageLog($this->directory . '/connection', $this->logger),
             new OutageLog($this->directory . '/messages', $this->logger),

@@ -51,7 +51,7 @@ final class MessageFormTest extends TestCase
         $directory = getenv('BUNDLE_TEST_DIRECTORY') . '/form-' . bin2hex(random_bytes(4));
         $logger = new RecordingLogger();
         $publisher = new ExtensionPublisher(
-            // Nobody listens at port 1.
+            // Port 1 has no listener.
             'ws://127.0.0.1:1/',
             ['secret' => str_repeat('0123456789abcdef', 4), 'shutdown_timeout' => 0.0],
             new OutageLog($directory . '/connection', $logger),

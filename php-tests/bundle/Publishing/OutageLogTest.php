@@ -9,7 +9,7 @@ use Orosync\Tests\Application\RecordingLogger;
 use PHPUnit\Framework\TestCase;
 use Psr\Log\LogLevel;
 
-/** A new OutageLog is what the next request, or another process, has. */
+/** A new OutageLog represents the next request or another process. */
 final class OutageLogTest extends TestCase
 {
     private string $file;
@@ -79,7 +79,7 @@ final class OutageLogTest extends TestCase
 
     public function testWithoutAFileEveryRequestLogsItOnce(): void
     {
-        // A file where the directory should be: not even root can write below it.
+        // A file instead of the directory: not even root can write there.
         touch(\dirname($this->file));
         $log = $this->meet();
         $log->affected(LogLevel::WARNING, 'lost', []);

@@ -7,10 +7,10 @@ namespace Orosync\Tests\Publishing;
 use Orosync\Publishing\PublisherInterface;
 use PHPUnit\Framework\TestCase;
 
-/** What a page may rely on, whichever publisher it has been given. */
+/** The contract of PublisherInterface, for every implementation. */
 abstract class PublisherContractTestCase extends TestCase
 {
-    /** A publisher whose server, if it has one at all, does not answer. */
+    /** A publisher without a server, or with one that does not answer. */
     abstract protected function unreachable(): PublisherInterface;
 
     public function testOnlyAcceptedMessagesAreCounted(): void

@@ -7,7 +7,7 @@ namespace Orosync\Tests\Publishing;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\RecordingPublisher;
 
-/** The stand-in of the other tests is held to the same contract. */
+/** The publisher of the other tests fulfils the same contract. */
 final class RecordingPublisherTest extends PublisherContractTestCase
 {
     protected function unreachable(): PublisherInterface

@@ -49,7 +49,7 @@ final class RefusalLogTest extends TestCase
     {
         (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         $this->aDayPasses();
-        // A process lists it as long as it lives, also where the topic is declared by now.
+        // A process lists a topic for its lifetime, even if the topic has been declared since.
         (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         self::assertCount(1, $this->logger->lines());
 
@@ -87,7 +87,7 @@ final class RefusalLogTest extends TestCase
         (new RefusalLog($this->file, $this->logger))->record([self::refusal('acme/x')]);
         $file = fopen($this->file, 'r');
         self::assertTrue(flock($file, \LOCK_EX));
-        // It would wait for ever.
+        // With the lock it would wait forever.
         (new Project())->php(['-r', sprintf(
             'require getenv("OROSYNC_TEST_BOOTSTRAP"); (new %s(%s, new Psr\Log\NullLogger()))->record([%s]);',
             RefusalLog::class,

@@ -13,7 +13,7 @@ use PHPUnit\Framework\ExpectationFailedException;
 use Symfony\Bundle\FrameworkBundle\Test\WebTestCase;
 use Symfony\Component\HttpKernel\KernelInterface;
 
-/** An application's own test, as docs/symfony.md shows it. */
+/** An application's own test, as in docs/symfony.md. */
 final class PublishedAssertionsTest extends WebTestCase
 {
     use PublishedAssertions;

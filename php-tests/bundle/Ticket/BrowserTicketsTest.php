@@ -29,7 +29,7 @@ use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * What is granted, in tickets that the extension issues.
+ * Grants in tickets issued by the extension.
  *
  * @group extension
  *

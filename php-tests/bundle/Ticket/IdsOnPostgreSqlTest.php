@@ -23,7 +23,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use Symfony\Component\Security\Core\Authorization\AccessDecisionManagerInterface;
 
-/** Texts that are no ids of a column, asked for at the database that refuses most of them. */
+/** Strings that are not valid ids of a column, with PostgreSQL, which refuses most of them. */
 final class IdsOnPostgreSqlTest extends TestCase
 {
     private const TEXTS = ['7', '0', '-1', '99999', '9999999999', '9999999999999999999', '99999999999999999999', "7\0", "\0", 'é', 'x', '7.5', ' 7'];

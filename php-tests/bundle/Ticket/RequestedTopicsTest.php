@@ -12,7 +12,7 @@ use Orosync\Tests\ApplicationTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 use Symfony\Component\HttpFoundation\Request;
 
-/** What a page asks for with its ticket, and what the application's voters say to it. */
+/** Topics in ticket requests, and the decisions of the application's voters. */
 final class RequestedTopicsTest extends ApplicationTestCase
 {
     private const TOPICS = ['acme/company/{company}' => ['voter' => 'VIEW', 'class' => Company::class]];
@@ -135,8 +135,8 @@ final class RequestedTopicsTest extends ApplicationTestCase
 
         self::assertSame([200, 'ann'], [$status, $claims['sub']]);
         self::assertSame(
-            ['error: The voters were not asked about VIEW on the topic "acme/customer/1": "' . Customer::class . '" is no entity of '
-                . 'Doctrine\'s, so that no object can be found by its id.'],
+            ['error: The voters could not decide about VIEW on the topic "acme/customer/1": "' . Customer::class . '" is not a Doctrine '
+                . 'entity, so no object can be loaded by its id.'],
             $this->logger()->lines('error: '),
         );
     }
@@ -150,7 +150,7 @@ final class RequestedTopicsTest extends ApplicationTestCase
             'acme/broken' => 'ROLE_BROKEN',
         ]], [], self::WITH);
 
-        // ROLE_SALES by the hierarchy.
+        // Includes ROLE_SALES by the role hierarchy.
         self::assertSame(['ROLE_SALES', 'ROLE_USER'], $this->ticket()[2]['roles']);
         self::assertSame(
             ['error: A ticket was issued without the role ROLE_BROKEN: the directory of roles is away'],

@@ -21,7 +21,7 @@ use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\Process\Process;
 
 /**
- * What the server makes of the application's tickets.
+ * Sessions of the real server that are opened with the application's tickets.
  *
  * @group extension
  *

@@ -24,7 +24,7 @@ use Symfony\Component\DependencyInjection\Definition;
 use Symfony\Component\Security\Core\User\InMemoryUser;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Two kinds of users whose ids overlap are never one identity: which role a class of users has, and who says so. */
+/** The role of each user class. Users of two classes with the same id are different identities. */
 final class UserRolesTest extends ApplicationTestCase
 {
     private const WITH = ['security', 'doctrine'];

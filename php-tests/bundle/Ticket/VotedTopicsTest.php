@@ -21,7 +21,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use Symfony\Component\Security\Core\Authorization\AccessDecisionManagerInterface;
 
-/** Which texts are tried as ids, and what is logged of those that are none: whoever asks chooses them. */
+/** Ids in requested topics, which come from the client: which are looked up, and what is logged about invalid ones. */
 final class VotedTopicsTest extends TestCase
 {
     private const TOPICS = [['pattern' => 'acme/company/{company}', 'voter' => 'VIEW', 'class' => Company::class]];
@@ -56,7 +56,7 @@ final class VotedTopicsTest extends TestCase
     public function testAFailingDatabaseIsLogged(): void
     {
         self::assertSame([], $this->granted($logger = new RecordingLogger(), 'string', ['id'], ['away']));
-        self::assertCount(1, $logger->lines('error: The voters were not asked about VIEW on the topic "acme/company/away": '));
+        self::assertCount(1, $logger->lines('error: The voters could not decide about VIEW on the topic "acme/company/away": '));
     }
 
     public function testTheFirstMatchingRuleDecidesAsInTheServer(): void
@@ -100,7 +100,7 @@ final class VotedTopicsTest extends TestCase
     {
         self::assertSame([], $this->granted($logger = new RecordingLogger(), 'integer', ['id', 'tenant'], ["7\n" . str_repeat('x', 300)]));
         self::assertSame(
-            ['error: The voters were not asked about VIEW on the topic "acme/company/7\n' . str_repeat('x', 85) . '"...: "' . Company::class
+            ['error: The voters could not decide about VIEW on the topic "acme/company/7\n' . str_repeat('x', 85) . '"...: "' . Company::class
                 . '" has an id of 2 fields, a topic names one.'],
             $logger->lines(),
         );
@@ -123,7 +123,7 @@ final class VotedTopicsTest extends TestCase
         $manager->method('getClassMetadata')->willReturn($metadata);
         $manager->method('find')->willReturnCallback(static fn (string $class, string $id): Company => match ($id) {
             'not one' => throw new ConversionException('no UUID'),
-            // As PostgreSQL answers.
+            // PostgreSQL's error.
             '9999999999' => throw self::driverException('numeric value out of range', '22003'),
             'away' => throw self::driverException('the server closed the connection', '08006'),
             default => new Company($id),

@@ -21,7 +21,7 @@ use Symfony\Component\Process\Process;
 use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
 
 /**
- * Topics for a role, an owner and a voter, declared in the application, exported, and asked for at the server.
+ * Topics for a role, an owner and a voter: declared in the application, exported, and subscribed to at the real server.
  *
  * @group extension
  *

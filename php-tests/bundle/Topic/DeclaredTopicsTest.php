@@ -27,7 +27,7 @@ use Symfony\Component\DependencyInjection\Compiler\ResolveInstanceofConditionals
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
 
-/** What the application declares, and who is told that nobody will receive a message. */
+/** Declared topics, and warnings about messages to undeclared ones. */
 final class DeclaredTopicsTest extends ApplicationTestCase
 {
     private const TOPICS = ['acme/orders/{uid:int}' => 'owner', 'acme/chat/{room}' => ['subscribe' => 'user', 'publish' => 'user']];

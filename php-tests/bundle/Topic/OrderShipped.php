@@ -7,7 +7,7 @@ namespace Orosync\Tests\Topic;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Topic\Topic;
 
-/** A service that declares what it publishes to. */
+/** A service that declares its topic. */
 #[Topic('acme/shipped/{uid:int}', subscribe: 'owner')]
 #[Topic('acme/late', subscribe: 'user', publish: 'nobody')]
 #[Topic('acme/sales', subscribe: ['ROLE_SALES', 'ROLE_LEAD'])]

@@ -16,7 +16,7 @@ use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use Symfony\Component\Process\Process;
 
 /**
- * PHP and the server read patterns alike.
+ * Patterns match the same topics in PHP and in the server.
  *
  * @group extension
  *

@@ -10,7 +10,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\RequestStack;
 
-/** What orosync_page() puts into a page. */
+/** The HTML of orosync_page(). */
 final class PageElementTest extends ApplicationTestCase
 {
     private const ENGLISH = [

@@ -7,7 +7,7 @@ namespace Orosync\Tests\Application\Entity;
 use Doctrine\ORM\Mapping as ORM;
 use Orosync\ContentTag\Untracked;
 
-/** Written with every change, and looked at by nobody. */
+/** Written with every change, but shown on no page. */
 #[ORM\Entity]
 #[Untracked]
 final class AuditEntry

@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application\Entity;
 
 use Doctrine\ORM\Mapping as ORM;
 
-/** A digit in its name, an enum for an id. */
+/** An entity with a digit in its name and an enum as its id. */
 #[ORM\Entity]
 class B2BDeal
 {

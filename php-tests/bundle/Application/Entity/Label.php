@@ -6,7 +6,7 @@ namespace Orosync\Tests\Application\Entity;
 
 use Doctrine\ORM\Mapping as ORM;
 
-/** Two ids, neither of them generated. */
+/** An entity with a composite id that is not generated. */
 #[ORM\Entity]
 class Label
 {

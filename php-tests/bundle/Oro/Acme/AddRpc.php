@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Oro\Acme;
 
-/** Was called by browsers. */
+/** A remote procedure for browsers. */
 final class AddRpc
 {
 }

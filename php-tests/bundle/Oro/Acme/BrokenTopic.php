@@ -6,7 +6,7 @@ namespace Orosync\Tests\Oro\Acme;
 
 use Oro\Bundle\SyncBundle\Topic\BroadcastTopic;
 
-/** Needs what is not there any more. */
+/** A handler with a missing dependency. */
 final class BrokenTopic extends BroadcastTopic
 {
     public function __construct()

@@ -9,7 +9,7 @@ use Oro\Bundle\SyncBundle\Topic\BroadcastTopic;
 use Ratchet\ConnectionInterface;
 use Ratchet\Wamp\Topic;
 
-/** Decides in PHP who may subscribe, and changes what is published. */
+/** A handler that decides about subscriptions in PHP and changes messages. */
 final class ChatTopic extends BroadcastTopic
 {
     public function onSubscribe(ConnectionInterface $connection, Topic $topic, WampRequest $request)

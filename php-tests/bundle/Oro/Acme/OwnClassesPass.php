@@ -7,7 +7,7 @@ namespace Orosync\Tests\Oro\Acme;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
-/** Subclasses of an application's in the place of Oro's classes. */
+/** Replaces Oro's classes by subclasses of the application. */
 final class OwnClassesPass implements CompilerPassInterface
 {
     public const DECORATORS = [

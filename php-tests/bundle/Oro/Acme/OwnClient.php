@@ -6,7 +6,7 @@ namespace Orosync\Tests\Oro\Acme;
 
 use Oro\Bundle\SyncBundle\Client\WebsocketClientInterface;
 
-/** Counts what goes out, as a third-party bundle does around Oro's client. */
+/** Counts messages, like a third-party decorator of Oro's client. */
 final class OwnClient implements WebsocketClientInterface
 {
     public int $published = 0;

@@ -7,7 +7,7 @@ namespace Orosync\Tests\Oro\Acme;
 use Orosync\Ticket\TopicGrantInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** What ProjectTopic::secure() has become. */
+/** Replaces ProjectTopic::secure(). */
 final class ProjectGrant implements TopicGrantInterface
 {
     public function topicsFor(UserInterface $user): iterable

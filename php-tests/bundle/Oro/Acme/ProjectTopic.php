@@ -11,7 +11,7 @@ use Oro\Bundle\SyncBundle\Topic\BroadcastTopic;
 use Ratchet\ConnectionInterface;
 use Ratchet\Wamp\Topic;
 
-/** Secured in the old server's own way, and pushed to. */
+/** A secured handler of Oro's server that also receives pushed messages. */
 final class ProjectTopic extends BroadcastTopic implements SecuredTopicInterface, PushableTopicInterface
 {
     public function secure(?ConnectionInterface $conn, Topic $topic, WampRequest $request, $payload = null, ?array $exclude = [], ?array $eligible = null, ?string $provider = null): void

@@ -10,7 +10,7 @@ use Oro\Bundle\SyncBundle\Client\WebsocketClient;
 use Oro\Bundle\SyncBundle\Client\WebsocketClientInterface;
 use Oro\Bundle\SyncBundle\Content\DataUpdateTopicSender;
 
-/** A bundle of somebody else that type-hints Oro's classes, concrete ones too. */
+/** A third-party bundle that declares Oro's types, including concrete classes. */
 final class ThirdParty
 {
     public function __construct(

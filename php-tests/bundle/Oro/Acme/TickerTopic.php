@@ -8,7 +8,7 @@ use Gos\Bundle\WebSocketBundle\Topic\TopicPeriodicTimerInterface;
 use Oro\Bundle\SyncBundle\Topic\BroadcastTopic;
 use Ratchet\Wamp\Topic;
 
-/** Publishes by a timer within the server. */
+/** A handler that publishes with a timer in Oro's server. */
 final class TickerTopic extends BroadcastTopic implements TopicPeriodicTimerInterface
 {
     public function registerPeriodicTimer(Topic $topic): void

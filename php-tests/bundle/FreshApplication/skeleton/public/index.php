@@ -5,7 +5,7 @@ declare(strict_types=1);
 use Orosync\Tests\FreshApplication\Kernel;
 use Symfony\Component\HttpFoundation\Request;
 
-// PHP's built-in server: what is a file is served as one.
+// With PHP's built-in server, existing files are served as they are.
 if (is_file(__DIR__ . parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH))) {
     return false;
 }

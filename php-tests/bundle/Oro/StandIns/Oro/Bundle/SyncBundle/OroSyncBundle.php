@@ -9,8 +9,8 @@ use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
 
 /**
- * In 5.0 to 7.0 it has the directory Resources/public, which Symfony publishes as public/bundles/orosync: the bundle's name
- * in lower case.
+ * 5.0 to 7.0: has the directory Resources/public, which Symfony publishes as public/bundles/orosync, the bundle's name in lower
+ * case.
  */
 final class OroSyncBundle extends Bundle
 {

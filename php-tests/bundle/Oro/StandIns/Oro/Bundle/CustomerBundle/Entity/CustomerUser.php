@@ -6,7 +6,7 @@ namespace Oro\Bundle\CustomerBundle\Entity;
 
 use Oro\Bundle\UserBundle\Entity\AbstractUser;
 
-/** 4.2 to 7.0: ids and names of its own, which overlap with those of the back office. */
+/** 4.2 to 7.0: the ids and names may be the same as those of back office users. */
 class CustomerUser extends AbstractUser
 {
 }

@@ -6,7 +6,7 @@ namespace Oro\Bundle\MessageQueueBundle\Client;
 
 use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherInterface;
 
-/** 5.0 to 7.0: sends the messages of a transaction when that has committed, and fails where its broker does. */
+/** 5.0 to 7.0: sends the messages of a transaction after its commit, and fails if the broker fails. */
 class DbalTransactionWatcher implements TransactionWatcherInterface
 {
     public ?\Exception $failure = null;

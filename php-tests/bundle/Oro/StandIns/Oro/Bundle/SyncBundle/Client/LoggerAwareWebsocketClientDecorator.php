@@ -10,7 +10,7 @@ use Oro\Bundle\SyncBundle\Exception\ValidationFailedException;
 use Psr\Log\LoggerAwareInterface;
 use Psr\Log\LoggerAwareTrait;
 
-/** Logs these three exceptions and answers false; lets all others pass. */
+/** Logs these three exceptions and returns false; does not catch others. */
 class LoggerAwareWebsocketClientDecorator implements WebsocketClientInterface, LoggerAwareInterface
 {
     use LoggerAwareTrait;

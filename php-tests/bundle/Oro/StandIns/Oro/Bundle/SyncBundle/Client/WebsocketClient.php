@@ -6,7 +6,7 @@ namespace Oro\Bundle\SyncBundle\Client;
 
 use Oro\Bundle\SyncBundle\Authentication\Ticket\TicketProviderInterface;
 
-/** What our client takes the place of: whoever reaches it finds out. */
+/** The client that the bundle replaces. Every call throws. */
 class WebsocketClient implements WebsocketClientInterface
 {
     private ?object $wampClient = null;

@@ -25,7 +25,7 @@ class DataUpdateTopicSender
         if ([] === $tags || !$this->connectionChecker->checkConnection()) {
             return false;
         }
-        // 5.1 asks so, 6.0 and later by getUserIdentifier(): the same name.
+        // 5.1 calls this method, 6.0 and later getUserIdentifier(), which returns the same name.
         $username = $this->tokenStorage->getToken()?->getUser()?->getUsername();
 
         return $this->client->publish('oro/data/update', array_map(static fn (string $tag): array => ['username' => $username, 'tagname' => $tag], $tags));

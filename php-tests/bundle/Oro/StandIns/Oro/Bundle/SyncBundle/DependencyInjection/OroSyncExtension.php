@@ -33,7 +33,7 @@ use Symfony\Component\DependencyInjection\Definition;
 use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Reference;
 
-/** The services of OroSyncBundle that ours meet, by the ids, decorators and tags that they have there. */
+/** The services of OroSyncBundle that the bundle uses, with their ids, decorators and tags. */
 final class OroSyncExtension extends Extension
 {
     private const HANDLERS = [
@@ -48,7 +48,7 @@ final class OroSyncExtension extends Extension
         'oro_user.outdated_user_page' => BroadcastTopic::class,
     ];
 
-    /** As 3.1 to 7.0 have them, after `wildcard` has become a part of the pattern. */
+    /** Topics of 3.1 to 7.0, with `wildcard` as a part of the pattern. */
     public const ROUTES = [
         'oro_sync.ping' => ['channel' => 'oro/ping', 'callback' => 'oro_sync.ping'],
         'oro_sync.data_update' => ['channel' => 'oro/data/update', 'callback' => 'oro_sync.data_update'],
@@ -140,7 +140,7 @@ final class OroSyncExtension extends Extension
         $set('oro_sync.gos_web_socket.command.websocket_server.decorator', WebsocketServerCommand::class)
             ->addTag('console.command', ['command' => 'gos:websocket:server']);
 
-        // Topics: the handlers are named by services, the routes by the websocket_routing.yml of each bundle.
+        // Topics: handlers are services, routes are in the websocket_routing.yml of each bundle.
         foreach (self::HANDLERS as $name => $class) {
             $set('oro.topic.' . $name, $class, [$name])->addTag('gos_web_socket.topic');
         }

@@ -23,7 +23,7 @@ class DoctrineTagEventListener
 
     public function onFlush(OnFlushEventArgs $event): void
     {
-        // 5.0 and 5.1 ask getEntityManager(), which is all that the ORM 2.10 of 5.0 has; later ones getObjectManager().
+        // 5.0 and 5.1 call getEntityManager(), the only method in the ORM 2.10 of 5.0; later versions call getObjectManager().
         $unit = (method_exists($event, 'getObjectManager') ? $event->getObjectManager() : $event->getEntityManager())->getUnitOfWork();
         foreach ([...$unit->getScheduledEntityInsertions(), ...$unit->getScheduledEntityDeletions()] as $entity) {
             $this->addEntityTags($entity, true);
@@ -35,7 +35,7 @@ class DoctrineTagEventListener
 
     public function postFlush(): void
     {
-        // As in Oro the keys keep their gaps.
+        // As in Oro, the keys have gaps.
         $tags = array_unique($this->collectedTags);
         $this->collectedTags = [];
         if ([] !== $tags) {

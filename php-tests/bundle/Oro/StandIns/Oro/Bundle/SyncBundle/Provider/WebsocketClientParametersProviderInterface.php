@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Oro\Bundle\SyncBundle\Provider;
 
-/** Since 5.1, which reads DSNs; 5.0 has no such interface. */
+/** Since 5.1, which supports DSNs; 5.0 does not have this interface. */
 interface WebsocketClientParametersProviderInterface
 {
 }

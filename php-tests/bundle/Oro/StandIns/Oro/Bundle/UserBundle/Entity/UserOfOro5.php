@@ -8,8 +8,8 @@ use Orosync\Tests\Application\Organization;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Oro 5.0 and 5.1, on Symfony 5.4: AbstractUser has getUsername(), and no getUserIdentifier(), which the interface of that
- * Symfony only announces.
+ * Oro 5.0 and 5.1, on Symfony 5.4: AbstractUser has getUsername() but not getUserIdentifier(), which that Symfony's interface
+ * only documents.
  */
 abstract class UserOfOro5 implements UserInterface
 {

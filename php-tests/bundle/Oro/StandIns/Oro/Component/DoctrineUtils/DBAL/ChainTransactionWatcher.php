@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Oro\Component\DoctrineUtils\DBAL;
 
-/** 5.0 to 7.0: one watcher after the other; what one throws keeps the others from being told. */
+/** 5.0 to 7.0: calls the watchers one after the other; an exception of one skips the following ones. */
 class ChainTransactionWatcher implements TransactionWatcherInterface
 {
     /** @param list<TransactionWatcherInterface> $watchers */

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Oro\Component\DoctrineUtils\DBAL;
 
-/** 5.0 to 7.0: loads the connection's class that the compiler pass has written into the cache directory. */
+/** 5.0 to 7.0: loads the connection class that the compiler pass has generated in the cache directory. */
 final class TransactionWatcherConfigurator
 {
     public const CONNECTION_PROXY_NAMESPACE = 'OroDoctrineConnection';

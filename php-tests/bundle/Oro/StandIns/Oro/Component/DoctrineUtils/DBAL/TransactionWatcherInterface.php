@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Oro\Component\DoctrineUtils\DBAL;
 
-/** 5.0 to 7.0: told of the root transaction of one connection, after the database has done it. */
+/** 5.0 to 7.0: notified about root transactions of a connection after their end in the database. */
 interface TransactionWatcherInterface
 {
     public function onTransactionStarted();

@@ -16,9 +16,9 @@ use Symfony\Component\DependencyInjection\Definition;
 use Symfony\Component\DependencyInjection\Reference;
 
 /**
- * 5.0 to 7.0: where somebody watches, as Oro's message queue always does, the default connection gets a `wrapperClass`
- * that is written here and extends the one that was configured. That one must be a subtype of DBAL's connection, in the
- * environment `test` of Oro's own for tests, where the root is the transaction within that of the test.
+ * 5.0 to 7.0: if there is a watcher (Oro's message queue always is one), the default connection gets a `wrapperClass` that is
+ * generated here and extends the configured one. The configured class must be a subtype of DBAL's connection, or in the
+ * environment `test` of Oro's test connection, where the root is the transaction inside that of the test.
  */
 class AddTransactionWatcherCompilerPass implements CompilerPassInterface
 {

@@ -6,7 +6,7 @@ namespace Oro\Component\Testing\Doctrine;
 
 use Orosync\Tests\Application\ConnectionFactory;
 
-/** 5.0 to 7.0: makes every connection of the environment `test`, and refuses those of a class that is not for tests. */
+/** 5.0 to 7.0: creates every connection of the environment `test`, and refuses classes that are not test connections. */
 class PersistentConnectionFactory extends ConnectionFactory
 {
     protected function wrapperClass(?string $configured): ?string

@@ -8,7 +8,7 @@ use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Twig\Extension\ExtensionInterface;
 
-/** 5.0 and 5.1: loads the class of every service to see whether it is a Twig extension. What cannot be loaded is an error. */
+/** 5.0 and 5.1: loads the class of every service to find Twig extensions. A class that cannot be loaded is an error. */
 class TwigServiceLocatorPass implements CompilerPassInterface
 {
     public function process(ContainerBuilder $container): void

@@ -14,7 +14,7 @@ class TicketProvider implements TicketProviderInterface
 
     public function generateTicket(?UserInterface $user = null): string
     {
-        // 5.1 asks so, 6.0 and later by getUserIdentifier(): the same name.
+        // 5.1 calls this method, 6.0 and later getUserIdentifier(), which returns the same name.
         return base64_encode(hash('sha512', $this->secret . $user?->getPassword()) . ';' . $user?->getUsername() . ';nonce;created');
     }
 }

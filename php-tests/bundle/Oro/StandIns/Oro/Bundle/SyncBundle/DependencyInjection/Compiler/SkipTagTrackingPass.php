@@ -8,7 +8,7 @@ use Orosync\Tests\Application\Entity\Contact;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
-/** Oro's own skip list: here a contact is what a search index is there. */
+/** Oro's own skip list, here with contacts instead of search index entities. */
 final class SkipTagTrackingPass implements CompilerPassInterface
 {
     public function process(ContainerBuilder $container): void

@@ -6,7 +6,7 @@ namespace Oro\Bundle\SyncBundle\Test\Client;
 
 use Oro\Bundle\SyncBundle\Client\ConnectionChecker as BaseConnectionChecker;
 
-/** What Oro puts in place in its environment "test". */
+/** Oro's connection checker in the environment "test". */
 class ConnectionChecker extends BaseConnectionChecker
 {
     public function checkConnection(): bool
