@@ -117,7 +117,10 @@ fn the_acknowledgements_of_several_lone_messages_share_one_wakeup() {
     }
     let woken = u128::from(waits() - before);
     let polls = begun.elapsed().as_millis() / 50;
-    assert!(woken <= polls + u128::from(MESSAGES / 4), "{woken} wakeups, {polls} of them to poll for acknowledgements");
+    assert!(
+        woken <= polls + u128::from(MESSAGES / 4),
+        "{woken} wakeups, {polls} of them to poll for acknowledgements"
+    );
 }
 
 #[test]

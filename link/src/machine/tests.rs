@@ -194,7 +194,10 @@ fn a_server_that_answers_pings_but_does_not_acknowledge_is_given_up() {
     link.transmit();
     assert_eq!(link.rests_for(), Duration::from_secs(1), "the deadline is that of the first message");
     link.pass(Duration::from_secs(1));
-    assert!(matches!(link.step(), Step::GiveUp(LinkError::NotAcknowledged(_))), "a second message does not extend it");
+    assert!(
+        matches!(link.step(), Step::GiveUp(LinkError::NotAcknowledged(_))),
+        "a second message does not extend it"
+    );
 }
 
 #[test]
