@@ -7,7 +7,7 @@ namespace Orosync\Check;
 use Orosync\Command\ServerBinary;
 use Orosync\Endpoint\BackendEndpoint;
 use Orosync\Endpoint\FrontendEndpoint;
-use Orosync\Endpoint\ServerAtPort;
+use Orosync\Endpoint\ServerProbe;
 use Orosync\Publishing\ExtensionPublisher;
 use Orosync\Publishing\PublisherFactory;
 use Orosync\Publishing\PublisherStatus;
@@ -63,7 +63,7 @@ final class Inspection
         private readonly \Closure $frontend,
         private readonly \Closure $topics,
         private readonly ServerBinary $binary,
-        private readonly ServerAtPort $door,
+        private readonly ServerProbe $probe,
         private readonly RunningServer $server,
         private readonly RequestStack $requests,
         private readonly array $sources,
@@ -194,13 +194,13 @@ final class Inspection
     {
         $caFile = $this->caFile ?? ((string) ini_get('orosync.ca_file') ?: null);
 
-        return match ($this->door->identify($endpoint, $this->newTicket(), null, $caFile)) {
-            ServerAtPort::OURS => Verdict::ok('ticket', $accepted),
-            ServerAtPort::NOBODY => Verdict::error('ticket', sprintf(
+        return match ($this->probe->probe($endpoint, $this->newTicket(), null, $caFile)) {
+            ServerProbe::ACCEPTED => Verdict::ok('ticket', $accepted),
+            ServerProbe::UNREACHABLE => Verdict::error('ticket', sprintf(
                 'no connection to %s. Is the server running? Start it: bin/console orosync:server, or the unit orosync-server.',
                 $endpoint,
             )),
-            ServerAtPort::ANOTHER => Verdict::error('ticket', sprintf(
+            ServerProbe::TICKET_REJECTED => Verdict::error('ticket', sprintf(
                 'the server at %s rejects a browser ticket: it has another secret or another clock. Its log contains the reason.',
                 $endpoint,
             )),
@@ -284,12 +284,12 @@ final class Inspection
         }
         $advice = sprintf('%s. Set orosync.frontend, and pass the URL of one of your pages with --page.', $seen);
         // Like a browser, with the certificate authorities of the system.
-        yield match ($this->door->identify($url, $this->newTicket(), $origin)) {
-            ServerAtPort::OURS => Verdict::ok('browsers', $seen),
-            ServerAtPort::NOBODY => Verdict::warning('browsers', 'No answer from there, as seen from this machine: ' . $advice),
-            ServerAtPort::ANOTHER => Verdict::error('browsers', 'The server there rejects the ticket: ' . $advice),
-            ServerAtPort::FORBIDS => Verdict::error('browsers', sprintf('The server there does not allow pages of %s: %s. Add the host to auth.allowed_origins.', $origin, $seen)),
-            ServerAtPort::FOREIGN => Verdict::warning('browsers', 'The program there is not orosync-server, nor a proxy that reaches it: ' . $advice),
+        yield match ($this->probe->probe($url, $this->newTicket(), $origin)) {
+            ServerProbe::ACCEPTED => Verdict::ok('browsers', $seen),
+            ServerProbe::UNREACHABLE => Verdict::warning('browsers', 'No answer from there, as seen from this machine: ' . $advice),
+            ServerProbe::TICKET_REJECTED => Verdict::error('browsers', 'The server there rejects the ticket: ' . $advice),
+            ServerProbe::ORIGIN_REFUSED => Verdict::error('browsers', sprintf('The server there does not allow pages of %s: %s. Add the host to auth.allowed_origins.', $origin, $seen)),
+            ServerProbe::OTHER_PROGRAM => Verdict::warning('browsers', 'The program there is not orosync-server, nor a proxy that reaches it: ' . $advice),
         };
     }
 

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Messenger;
 
-use Orosync\Publishing\MessageForm;
+use Orosync\Publishing\MessageEncoder;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\UnsendableMessageException;
 use Orosync\Topic\DeclaredTopics;
@@ -59,7 +59,7 @@ final class PublishHandler
     private function refused(Publish $message): \RuntimeException
     {
         try {
-            MessageForm::encode($message->topic, $message->payload);
+            MessageEncoder::encode($message->topic, $message->payload);
         } catch (UnsendableMessageException $e) {
             return self::never($message, $e->getMessage(), $e);
         }

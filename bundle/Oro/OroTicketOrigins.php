@@ -12,9 +12,9 @@ use Psr\Log\LoggerInterface;
 use Symfony\Component\HttpFoundation\RequestStack;
 
 /**
- * Binds a ticket to the origins that the old server allowed and to the host of the ticket request.
+ * Binds a ticket to the origins that Oro's old server allowed and to the host of the ticket request.
  *
- * No page that worked with the old server may be locked out. If Oro's origins are unknown, or more than a ticket can hold, the
+ * No page that worked with Oro's old server may be locked out. If Oro's origins are unknown, or more than a ticket can hold, the
  * ticket is not bound, and the reason is logged.
  */
 final class OroTicketOrigins implements TicketOriginsInterface

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Profiler;
 
 use Orosync\Entry\Guard;
-use Orosync\Publishing\MessageForm;
+use Orosync\Publishing\MessageEncoder;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
 use Orosync\Topic\DeclaredTopics;
@@ -123,7 +123,7 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
     private function record(string $topic, mixed $payload, bool $accepted, float $microseconds): PublishRecord
     {
         try {
-            $json = MessageForm::encode($topic, $payload);
+            $json = MessageEncoder::encode($topic, $payload);
         } catch (\Throwable $e) {
             // Includes exceptions of the payload's own code at this second encoding: they must not reach the page.
             $reason = $accepted ? null : sprintf('Invalid: %s.', $e->getMessage());

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Test;
 
-use Orosync\Publishing\MessageForm;
+use Orosync\Publishing\MessageEncoder;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
 use Orosync\Publishing\UnsendableMessageException;
@@ -35,7 +35,7 @@ final class InMemoryPublisher implements PublisherInterface
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
         try {
-            $json = MessageForm::encode($topic, $payload);
+            $json = MessageEncoder::encode($topic, $payload);
         } catch (UnsendableMessageException $e) {
             $name = json_encode($topic, \JSON_INVALID_UTF8_SUBSTITUTE | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
             $this->refusals[] = $name . ': ' . $e->getMessage();

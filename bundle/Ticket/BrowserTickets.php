@@ -23,7 +23,7 @@ final class BrowserTickets
         private readonly UserClaimsInterface $users,
         private readonly TopicGrants $grants,
         private readonly VotedTopics $voted,
-        private readonly HeldRoles $roles,
+        private readonly RolesClaim $roles,
         private readonly TicketOriginsInterface $origins,
         private readonly Guard $guard,
         private readonly int $ttl,

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Topic;
 
-/** A decision for a developer: code that the old server ran in PHP, and its replacement. */
+/** A decision for a developer: code that Oro's old server ran in PHP, and its replacement. */
 final class Finding
 {
     /** @param string $where a class and method, or a route */

@@ -20,7 +20,7 @@ final class Topic
 
     /**
      * @param string                   $pattern   a topic with captures: `acme/orders/{uid:int}`
-     * @param string|list<string>|null $subscribe who may listen: one of {@see self::SUBSCRIBE}, a role such as `ROLE_SALES`, or
+     * @param string|list<string>|null $subscribe who may subscribe: one of {@see self::SUBSCRIBE}, a role such as `ROLE_SALES`, or
      *   several roles, one of which is enough; null: the voter decides
      * @param string                   $publish   who may publish, one of {@see self::PUBLISH}; `publisher`: PHP
      * @param string|null              $voter     attribute for Symfony's voters, such as `VIEW`; the subject is the object

@@ -99,7 +99,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$tickets', service(TicketIssuerInterface::class))
         ->arg('$binary', service('orosync.server_binary'))
         ->arg('$bind', service('orosync.bind_address'))
-        ->arg('$server', service('orosync.server_at_port'))
+        ->arg('$probe', service('orosync.server_probe'))
         ->arg('$publicDirectory', '%kernel.project_dir%/public')
         ->arg('$doctrine', service('doctrine'))
         ->arg('$environment', '%kernel.environment%');

@@ -26,7 +26,7 @@ use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BackendEndpoint;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\FrontendEndpoint;
-use Orosync\Endpoint\ServerAtPort;
+use Orosync\Endpoint\ServerProbe;
 use Orosync\Entry\Guard;
 use Orosync\Entry\RequestStart;
 use Orosync\Maintenance\MaintenanceAnnouncer;
@@ -41,7 +41,7 @@ use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
 use Orosync\Ticket\Decisions;
-use Orosync\Ticket\HeldRoles;
+use Orosync\Ticket\RolesClaim;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaims;
@@ -74,7 +74,7 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.frontend_endpoint', FrontendEndpoint::class)
         ->arg('$requests', service('request_stack'));
     $services->set('orosync.shared_secret', SharedSecret::class);
-    $services->set('orosync.server_at_port', ServerAtPort::class);
+    $services->set('orosync.server_probe', ServerProbe::class);
 
     // Publishing
     $services->set('orosync.publisher_factory', PublisherFactory::class)
@@ -111,7 +111,7 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.decisions', Decisions::class)
         ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
         ->arg('$manager', service('security.access.decision_manager')->nullOnInvalid());
-    $services->set('orosync.held_roles', HeldRoles::class)
+    $services->set('orosync.roles_claim', RolesClaim::class)
         ->arg('$decisions', service('orosync.decisions'))
         ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.requested_topics', RequestedTopics::class)
@@ -127,7 +127,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$users', service(UserClaimsInterface::class))
         ->arg('$grants', service('orosync.topic_grants'))
         ->arg('$voted', service('orosync.voted_topics'))
-        ->arg('$roles', service('orosync.held_roles'))
+        ->arg('$roles', service('orosync.roles_claim'))
         ->arg('$origins', service('orosync.ticket_origins'))
         ->arg('$guard', service('orosync.guard'));
     $services->set(TicketController::class)
@@ -229,7 +229,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$frontend', service_closure('orosync.frontend_endpoint'))
         ->arg('$topics', service_closure('orosync.topics'))
         ->arg('$binary', service('orosync.server_binary'))
-        ->arg('$door', service('orosync.server_at_port'))
+        ->arg('$probe', service('orosync.server_probe'))
         ->arg('$server', service('orosync.running_server'))
         ->arg('$requests', service('request_stack'));
     $services->set('orosync.check_command', CheckCommand::class)

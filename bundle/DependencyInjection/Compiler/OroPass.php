@@ -17,14 +17,14 @@ use Symfony\Component\DependencyInjection\Reference;
 
 /**
  * Wires what depends on the complete container of an Oro application: the tag listener, the name of the server command, and
- * services that other bundles have registered for the old server. Does nothing in other applications.
+ * services that other bundles have registered for Oro's old server. Does nothing in other applications.
  */
 final class OroPass implements CompilerPassInterface
 {
     private const TAG_LISTENER = 'oro_sync.event_listener.doctrine_tag';
     private const SERVER_COMMAND = 'gos:websocket:server';
 
-    /** Service tags of the old server, and their names in `orosync:migrate`. */
+    /** Service tags of Oro's old server, and their names in `orosync:migrate`. */
     private const PARTS = [
         'gos_web_socket.rpc' => 'RPC handler',
         'gos_web_socket.periodic' => 'periodic task',
@@ -43,7 +43,7 @@ final class OroPass implements CompilerPassInterface
         self::TAG_LISTENER,
     ];
 
-    /** Namespaces of the old server's own services, which are not reported. */
+    /** Namespaces of Oro's old server's own services, which are not reported. */
     private const ITS_OWN = ['Oro\\Bundle\\SyncBundle\\', 'Gos\\'];
 
     public function process(ContainerBuilder $container): void

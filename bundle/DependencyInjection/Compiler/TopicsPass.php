@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\DependencyInjection\Compiler;
 
-use Orosync\Ticket\HeldRoles;
+use Orosync\Ticket\RolesClaim;
 use Orosync\Topic\Topic;
 use Orosync\Topic\TopicPattern;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
@@ -58,17 +58,17 @@ final class TopicsPass implements CompilerPassInterface
                 'origin' => $topic['origin'],
             ];
         }
-        if (\count($roles) > HeldRoles::MAX_IN_TICKET) {
+        if (\count($roles) > RolesClaim::MAX_IN_TICKET) {
             throw new InvalidConfigurationException(sprintf(
                 'The topics of this application name %d roles; a ticket holds at most %d. Replace some of them by a new role that '
                 . 'includes them in security.role_hierarchy: %s.',
                 \count($roles),
-                HeldRoles::MAX_IN_TICKET,
+                RolesClaim::MAX_IN_TICKET,
                 implode(', ', $roles),
             ));
         }
         $declared->setArgument('$topics', array_values($rules));
-        $container->getDefinition('orosync.held_roles')->setArgument('$named', $roles);
+        $container->getDefinition('orosync.roles_claim')->setArgument('$named', $roles);
         $container->getDefinition('orosync.voted_topics')->setArgument('$topics', $inOrder);
     }
 
@@ -97,7 +97,7 @@ final class TopicsPass implements CompilerPassInterface
     private static function roles(string $subscribe): array
     {
         $names = array_map(trim(...), explode(',', $subscribe));
-        $isRole = static fn (string $name): bool => 1 === preg_match(self::ROLE, $name) && \strlen($name) <= HeldRoles::MAX_BYTES;
+        $isRole = static fn (string $name): bool => 1 === preg_match(self::ROLE, $name) && \strlen($name) <= RolesClaim::MAX_BYTES;
 
         return array_filter($names, $isRole) === $names ? $names : [];
     }
@@ -118,7 +118,7 @@ final class TopicsPass implements CompilerPassInterface
                 'a voter needs one capture, the id of the object, such as acme/order/{order}',
             null !== $topic['class'] && !class_exists($topic['class']) => sprintf('the class "%s" does not exist', $topic['class']),
             null !== $topic['subscribe'] && [] === $roles && !\in_array($topic['subscribe'], Topic::SUBSCRIBE, true) =>
-                self::noWord('subscribe', $topic['subscribe'], [...Topic::SUBSCRIBE, sprintf('a role such as ROLE_SALES (of at most %d bytes)', HeldRoles::MAX_BYTES)]),
+                self::noWord('subscribe', $topic['subscribe'], [...Topic::SUBSCRIBE, sprintf('a role such as ROLE_SALES (of at most %d bytes)', RolesClaim::MAX_BYTES)]),
             !\in_array($topic['publish'], Topic::PUBLISH, true) => self::noWord('publish', $topic['publish'], Topic::PUBLISH),
             'owner' === $topic['subscribe'] && 1 !== preg_match('~\{(uid|user_id)(:int)?\}~', $topic['pattern']) =>
                 'owner is the user whose id is in the topic. Add {uid:int}, or {uid} for ids such as UUIDs',

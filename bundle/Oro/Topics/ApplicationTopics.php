@@ -12,7 +12,7 @@ use Orosync\Topic\TopicSourceInterface;
 use Orosync\Topic\Translation;
 use Psr\Container\ContainerInterface;
 
-/** The topics and origins of an Oro application: declared for Orosync, or configured for the old server. */
+/** The topics and origins of an Oro application: declared for Orosync, or configured for Oro's old server. */
 final class ApplicationTopics implements TopicSourceInterface
 {
     /** Always allowed by Oro. */
@@ -60,7 +60,7 @@ final class ApplicationTopics implements TopicSourceInterface
             try {
                 $handler = $this->handlers->get($id);
             } catch (\Throwable $e) {
-                // Handlers for the old server may need services that no longer exist.
+                // Handlers for Oro's old server may need services that no longer exist.
                 $broken[] = new Finding($class, sprintf('cannot be built (service %s): %s', $id, $e->getMessage()));
                 continue;
             }

@@ -41,7 +41,7 @@ final class MigrateCommand extends Command
     ];
 
     /**
-     * @param list<array{kind: string, id: string, class: string}> $parts   services registered for the old server
+     * @param list<array{kind: string, id: string, class: string}> $parts   services registered for Oro's old server
      * @param list<array{kind: string, id: string, class: string}> $changes decorators and replacements of Oro's services
      */
     public function __construct(

@@ -10,7 +10,7 @@ use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherAwareInterface;
 use Orosync\Command\ServerBinary;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\InvalidEndpointException;
-use Orosync\Endpoint\ServerAtPort;
+use Orosync\Endpoint\ServerProbe;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Test\InMemoryPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
@@ -30,7 +30,7 @@ final class Obstacles
         private readonly TicketIssuerInterface $tickets,
         private readonly ServerBinary $binary,
         private readonly BindAddress $bind,
-        private readonly ServerAtPort $server,
+        private readonly ServerProbe $probe,
         private readonly string $publicDirectory,
         private readonly ManagerRegistry $doctrine,
         private readonly string $environment,
@@ -74,8 +74,8 @@ final class Obstacles
             // The server's own file is not read here.
             $address = $this->bind->isConfigured() ? $this->bind->resolve() : null;
             $server = null === $address
-                ? ServerAtPort::NOBODY
-                : $this->server->identify($address, $this->tickets->issue(['role' => 'anonymous'], self::TICKET_SECONDS));
+                ? ServerProbe::UNREACHABLE
+                : $this->probe->probe($address, $this->tickets->issue(['role' => 'anonymous'], self::TICKET_SECONDS));
         } catch (InvalidEndpointException $e) {
             return $e->getMessage();
         } catch (TicketUnavailableException) {
@@ -84,13 +84,13 @@ final class Obstacles
         }
 
         return match ($server) {
-            ServerAtPort::NOBODY, ServerAtPort::OURS => null,
-            ServerAtPort::ANOTHER => sprintf(
+            ServerProbe::UNREACHABLE, ServerProbe::ACCEPTED => null,
+            ServerProbe::TICKET_REJECTED => sprintf(
                 '%s: an orosync-server with another secret is running there. Give each application on this machine its own address '
                 . '(orosync.server.bind or websocket_server_dsn, and the same port for backend and frontend).',
                 $address,
             ),
-            ServerAtPort::FOREIGN => sprintf(
+            ServerProbe::OTHER_PROGRAM => sprintf(
                 '%s: another program is running there, not orosync-server. If it is Oro\'s old server, stop it first; '
                 . 'otherwise choose another address (orosync.server.bind or websocket_server_dsn).',
                 $address,

@@ -52,7 +52,7 @@ final class RouteTranslator
     /** The capture that Oro's SecuredTopic reads; the server's owner id. */
     private const OWNER = 'user_id';
 
-    /** Methods that the old server called on handlers of each interface, and their replacement. */
+    /** Methods that Oro's old server called on handlers of each interface, and their replacement. */
     private const HOOKS = [
         PushableTopicInterface::class => ['onPush', 'was called by a pusher; publish instead of calling the pusher: %s'],
         TopicPeriodicTimerInterface::class => [

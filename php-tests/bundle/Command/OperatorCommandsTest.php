@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Command;
 
-use Orosync\Endpoint\ServerAtPort;
+use Orosync\Endpoint\ServerProbe;
 use Orosync\Tests\FreshApplication\Project;
 use Orosync\Tests\FreshApplication\WampClient;
 use Orosync\Tests\Wait;
@@ -179,8 +179,8 @@ final class OperatorCommandsTest extends TestCase
 
         $address = "ws://127.0.0.1:{$this->port}/ws?tenant=1";
 
-        self::assertSame(ServerAtPort::OURS, (new ServerAtPort())->identify($address, $ticket));
-        self::assertSame(ServerAtPort::ANOTHER, (new ServerAtPort())->identify($address, 'no ticket'));
+        self::assertSame(ServerProbe::ACCEPTED, (new ServerProbe())->probe($address, $ticket));
+        self::assertSame(ServerProbe::TICKET_REJECTED, (new ServerProbe())->probe($address, 'no ticket'));
     }
 
     /** @dataProvider commandsThatShowIt */

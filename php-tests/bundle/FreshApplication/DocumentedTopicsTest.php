@@ -24,7 +24,7 @@ final class DocumentedTopicsTest extends TestCase
     }
 
     /**
-     * @param array<string, string> $rules who may listen, by topic
+     * @param array<string, string> $rules who may subscribe, by topic
      *
      * @dataProvider recipes
      */
@@ -46,7 +46,7 @@ final class DocumentedTopicsTest extends TestCase
 
     public function testEveryRecipeIsTested(): void
     {
-        preg_match_all('~^### (.+)$~m', self::recipe('Who may listen')->text(), $headings);
+        preg_match_all('~^### (.+)$~m', self::recipe('Who may subscribe')->text(), $headings);
 
         self::assertSame($headings[1], array_column(iterator_to_array(self::recipes()), 0));
     }

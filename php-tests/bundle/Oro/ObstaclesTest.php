@@ -9,7 +9,7 @@ use Doctrine\DBAL\DriverManager;
 use Doctrine\Persistence\ManagerRegistry;
 use Orosync\Command\ServerBinary;
 use Orosync\Endpoint\BindAddress;
-use Orosync\Endpoint\ServerAtPort;
+use Orosync\Endpoint\ServerProbe;
 use Orosync\Oro\Topics\Obstacles;
 use Orosync\Publishing\AbsentPublisher;
 use Orosync\Publishing\OutageLog;
@@ -133,7 +133,7 @@ final class ObstaclesTest extends TestCase
             $tickets ?? new ReadableTicketIssuer(),
             new ServerBinary($binary, []),
             new BindAddress(['key' => 'websocket_server_dsn', 'dsn' => $address]),
-            new ServerAtPort(),
+            new ServerProbe(),
             $this->directory,
             $doctrine,
             $environment,

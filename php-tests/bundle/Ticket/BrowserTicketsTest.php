@@ -14,7 +14,7 @@ use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
 use Orosync\Ticket\Decisions;
-use Orosync\Ticket\HeldRoles;
+use Orosync\Ticket\RolesClaim;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
 use Orosync\Ticket\TopicGrantInterface;
@@ -142,7 +142,7 @@ final class BrowserTicketsTest extends ApplicationTestCase
             $container->get(UserClaimsInterface::class),
             new TopicGrants($services, null, $guard),
             new VotedTopics([], $decisions = new Decisions(null, null), null, new RequestedTopics(), $guard),
-            new HeldRoles([], $decisions, $guard),
+            new RolesClaim([], $decisions, $guard),
             new ConfiguredOrigins([]),
             $guard,
             300,

@@ -8,7 +8,7 @@ namespace Orosync\Publishing;
  * The extension's requirements for a message, for code that checks them without the extension: the in-memory publisher of
  * tests, the profiler, and the queue handler, which retries only valid messages.
  */
-final class MessageForm
+final class MessageEncoder
 {
     private const MAX_TOPIC_BYTES = 255;
     private const MAX_PAYLOAD_BYTES = 1_048_576;

@@ -8,7 +8,7 @@ use Orosync\Entry\Guard;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /** The user's roles that declared topics name (`subscribe: ROLE_SALES`), for the server's policy `role:ROLE_SALES`. */
-final class HeldRoles
+final class RolesClaim
 {
     /** Limits of a ticket. */
     public const MAX_IN_TICKET = 32;

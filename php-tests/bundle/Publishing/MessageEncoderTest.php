@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Tests\Publishing;
 
 use Orosync\Publishing\ExtensionPublisher;
-use Orosync\Publishing\MessageForm;
+use Orosync\Publishing\MessageEncoder;
 use Orosync\Publishing\OutageLog;
 use Orosync\Publishing\RefusalLog;
 use Orosync\Publishing\UnsendableMessageException;
@@ -15,11 +15,11 @@ use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
 
-final class MessageFormTest extends TestCase
+final class MessageEncoderTest extends TestCase
 {
     public function testThePayloadIsEncodedAsPagesReceiveIt(): void
     {
-        self::assertSame('{"name":"Zoë/1"}', MessageForm::encode('acme', ['name' => 'Zoë/1']));
+        self::assertSame('{"name":"Zoë/1"}', MessageEncoder::encode('acme', ['name' => 'Zoë/1']));
     }
 
     /** @dataProvider messages */
@@ -27,7 +27,7 @@ final class MessageFormTest extends TestCase
     public function testAnInvalidMessageIsRefusedWithTheReason(string $topic, mixed $payload, ?string $reason): void
     {
         try {
-            MessageForm::encode($topic, $payload);
+            MessageEncoder::encode($topic, $payload);
             $said = null;
         } catch (UnsendableMessageException $e) {
             $said = $e->getMessage();

@@ -5,17 +5,17 @@ declare(strict_types=1);
 namespace Orosync\Endpoint;
 
 /** Identifies the program at an address with the WebSocket handshake of a browser. */
-final class ServerAtPort
+final class ServerProbe
 {
-    public const NOBODY = 'nobody';
+    public const UNREACHABLE = 'unreachable';
     /** An orosync-server that accepts this application's tickets. */
-    public const OURS = 'ours';
+    public const ACCEPTED = 'accepted';
     /** An orosync-server that rejects the ticket: it has another secret. */
-    public const ANOTHER = 'another';
+    public const TICKET_REJECTED = 'ticket rejected';
     /** An orosync-server that does not allow this origin. */
-    public const FORBIDS = 'forbids';
-    /** Any other program, such as Oro's old server. */
-    public const FOREIGN = 'foreign';
+    public const ORIGIN_REFUSED = 'origin refused';
+    /** Any other program, such as Oro's own server. */
+    public const OTHER_PROGRAM = 'other program';
 
     private const TIMEOUT_SECONDS = 2.0;
     private const MAX_BYTES = 4096;
@@ -28,13 +28,13 @@ final class ServerAtPort
      *
      * @return self::*
      */
-    public function identify(string $address, string $ticket, ?string $origin = null, ?string $caFile = null): string
+    public function probe(string $address, string $ticket, ?string $origin = null, ?string $caFile = null): string
     {
         [$target, $host, $path] = self::parts($address);
         $context = stream_context_create(['ssl' => null === $caFile ? [] : ['cafile' => $caFile]]);
         $socket = @stream_socket_client($target, $code, $message, self::TIMEOUT_SECONDS, \STREAM_CLIENT_CONNECT, $context);
         if (false === $socket) {
-            return self::NOBODY;
+            return self::UNREACHABLE;
         }
         $until = microtime(true) + self::TIMEOUT_SECONDS;
         fwrite($socket, sprintf('GET %s%sticket=%s', $path, str_contains($path, '?') ? '&' : '?', rawurlencode($ticket)) . " HTTP/1.1\r\nHost: $host\r\nConnection: Upgrade\r\n"
@@ -52,10 +52,10 @@ final class ServerAtPort
         fclose($socket);
 
         return match (true) {
-            1 === preg_match('~^HTTP/1\.1 101 .*^Sec-WebSocket-Protocol: orosync\.1\r$~ims', $head) => self::OURS,
-            str_starts_with($head, 'HTTP/1.1 401 ') => self::ANOTHER,
-            null !== $origin && str_starts_with($head, 'HTTP/1.1 403 ') => self::FORBIDS,
-            default => self::FOREIGN,
+            1 === preg_match('~^HTTP/1\.1 101 .*^Sec-WebSocket-Protocol: orosync\.1\r$~ims', $head) => self::ACCEPTED,
+            str_starts_with($head, 'HTTP/1.1 401 ') => self::TICKET_REJECTED,
+            null !== $origin && str_starts_with($head, 'HTTP/1.1 403 ') => self::ORIGIN_REFUSED,
+            default => self::OTHER_PROGRAM,
         };
     }
 
