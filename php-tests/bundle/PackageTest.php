@@ -36,7 +36,7 @@ final class PackageTest extends TestCase
             array_push($used, ...$calls[0]);
         }
 
-        self::assertSame(['mb_scrub'], array_values(array_unique($used)), 'is it in symfony/polyfill-mbstring?');
+        self::assertSame(['mb_scrub'], array_values(array_unique($used)), 'each must be in symfony/polyfill-mbstring');
     }
 
     public function testAMirroredPathRepositoryContainsOnlyThePackage(): void
@@ -89,7 +89,7 @@ final class PackageTest extends TestCase
     private static function cloneWithBuilds(): string
     {
         if (!file_exists(self::REPOSITORY . '/.git')) {
-            self::markTestSkipped('A copy of the sources that is no clone does not say what belongs to it.');
+            self::markTestSkipped('Needs a git clone, which lists the files of the repository.');
         }
         $clone = self::directory('clone');
         $files = new Filesystem();

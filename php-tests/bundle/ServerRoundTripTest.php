@@ -114,7 +114,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
 
         try {
             (new PublishHandler($publisher))(new Publish('oro/ping', 1));
-            self::fail('It was handled.');
+            self::fail('The handler should throw.');
         } catch (NotPublishedException $e) {
             self::assertStringStartsWith('A message to "oro/ping" is not published yet: the server refuses this application (link "refused"', $e->getMessage());
         }

@@ -25,7 +25,7 @@ final class TicketCommandTest extends ApplicationTestCase
             ['claims' => ['sub' => 'ann', 'uid' => 7, 'org' => 3, 'role' => 'user'], 'ttl' => 60],
             $this->ticket(['user' => 'ann']),
         );
-        self::assertNull($this->kernel()->getContainer()->get('security.untracked_token_storage')->getToken(), 'nobody stays logged in');
+        self::assertNull($this->kernel()->getContainer()->get('security.untracked_token_storage')->getToken(), 'no user stays logged in');
     }
 
     public function testWithoutAUserTheTicketIsAnonymous(): void

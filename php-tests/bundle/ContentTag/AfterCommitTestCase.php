@@ -168,7 +168,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->save('b');
         try {
             $this->connection->executeStatement('INSERT INTO missing VALUES (1)');
-            self::fail('There is no such table.');
+            self::fail('The statement should fail: the table does not exist.');
         } catch (\Doctrine\DBAL\Exception) {
             $this->connection->rollBack();
         }
@@ -195,6 +195,6 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
     protected function announcedIs(string ...$tags): void
     {
         self::assertSame($tags, $this->announced);
-        self::assertSame($tags, $this->reader->fetchFirstColumn('SELECT DISTINCT tag FROM saved ORDER BY tag'), 'what another connection reads');
+        self::assertSame($tags, $this->reader->fetchFirstColumn('SELECT DISTINCT tag FROM saved ORDER BY tag'), 'tags of the rows that another connection reads');
     }
 }

@@ -26,7 +26,7 @@ final class AfterCommitUnderDbal2Test extends AfterCommitTestCase
     protected function setUp(): void
     {
         if (!Installation::hasOlderDoctrine()) {
-            self::markTestSkipped('DBAL 4 cannot pass for DBAL 2.');
+            self::markTestSkipped('DBAL 2 cannot be simulated with DBAL 4.');
         }
         parent::setUp();
     }

@@ -150,7 +150,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         $this->manager->persist(new Label('fr', 1, 'of ours'));
         try {
             $this->manager->flush();
-            self::fail('two labels with one id');
+            self::fail('Two labels with the same id were saved.');
         } catch (UniqueConstraintViolationException) {
         }
 

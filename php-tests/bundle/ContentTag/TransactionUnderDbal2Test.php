@@ -20,7 +20,7 @@ final class TransactionUnderDbal2Test extends TransactionTest
     protected function setUp(): void
     {
         if (!Installation::hasOlderDoctrine()) {
-            self::markTestSkipped('DBAL 4 cannot pass for DBAL 2.');
+            self::markTestSkipped('DBAL 2 cannot be simulated with DBAL 4.');
         }
         parent::setUp();
     }

@@ -57,7 +57,7 @@ final class RegisteredClassesTest extends TestCase
     public function testTheClassOfEveryServiceCanBeLoadedInOro(bool $olderDoctrine, array $lacking): void
     {
         if ($olderDoctrine && !Installation::hasOlderDoctrine()) {
-            self::markTestSkipped('DBAL 4 cannot pass for DBAL 2.');
+            self::markTestSkipped('DBAL 2 cannot be simulated with DBAL 4.');
         }
         Installation::lacks(...$lacking);
         StandIns::register();

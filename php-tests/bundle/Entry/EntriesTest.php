@@ -110,7 +110,7 @@ final class EntriesTest extends ApplicationTestCase
 
         $this->$action();
         if (!\in_array($action, self::NOT_COUNTED, true)) {
-            self::assertGreaterThan(0, $this->service('orosync.guard')->count(), 'something has failed');
+            self::assertGreaterThan(0, $this->service('orosync.guard')->count(), 'a failure was counted');
         }
     }
 

@@ -50,7 +50,7 @@ final class CookbookTest extends TestCase
 
         self::assertTrue($browsers[0]->next()[1]['isOn']);
         self::assertTrue($browsers[1]->next()[1]['isOn']);
-        self::assertFalse($browsers[1]->next()[1]['isOn'], 'not the message of the first project');
+        self::assertFalse($browsers[1]->next()[1]['isOn'], 'no message of the first project');
     }
 
     public function testTheBundleUsesTheYamlSettingsInsteadOfPhpIni(): void

@@ -158,7 +158,7 @@ final class LivePageTest extends TestCase
 
         $page = $this->kernel->handle(self::request(null));
 
-        self::assertLessThan(1000 * ($before + 0.2), self::startOf($page), 'the fragment that holds the element came later');
+        self::assertLessThan(1000 * ($before + 0.2), self::startOf($page), 'the time of the page, not of the fragment with the element');
         self::assertGreaterThan($before + 0.2, microtime(true));
     }
 

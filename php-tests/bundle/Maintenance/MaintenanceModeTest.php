@@ -62,7 +62,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
         $mode = $this->boot(['maintenance' => ['flag_file' => getenv('BUNDLE_TEST_DIRECTORY') . '/not-a-directory/maintenance']])->get(MaintenanceMode::class);
         try {
             $mode->on();
-            self::fail('a directory below a file');
+            self::fail('The flag file was written below a file.');
         } catch (\RuntimeException $e) {
             self::assertStringContainsString('not-a-directory/maintenance"', $e->getMessage());
             self::assertStringContainsString('set orosync.maintenance.flag_file', $e->getMessage());

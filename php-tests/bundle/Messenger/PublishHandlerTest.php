@@ -29,7 +29,7 @@ final class PublishHandlerTest extends TestCase
         $publisher = new RecordingPublisher(acknowledges: false);
         try {
             (new PublishHandler($publisher))(new Publish('acme/orders/7', 1));
-            self::fail('It was handled.');
+            self::fail('The handler should throw.');
         } catch (NotPublishedException $e) {
             self::assertSame(
                 'A message to "acme/orders/7" is not published yet: the server does not answer '
@@ -38,7 +38,7 @@ final class PublishHandlerTest extends TestCase
             );
         }
 
-        self::assertSame([], $publisher->take('acme/orders/7'), 'a second copy would arrive with the retry');
+        self::assertSame([], $publisher->take('acme/orders/7'), 'otherwise the retry would deliver it twice');
     }
 
     public function testATemporarilyRefusedMessageIsRetried(): void

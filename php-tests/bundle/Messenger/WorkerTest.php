@@ -136,7 +136,7 @@ final class WorkerTest extends TestCase
         $this->awaitState($publisher, 'backing-off');
         $container->get('seen.bus')->dispatch(new Publish('oro/ping', 'during'));
         $this->consume(1);
-        self::assertSame(1, $publisher->status()->accepted, 'nothing was handed to a link that is down');
+        self::assertSame(1, $publisher->status()->accepted, 'the handler publishes nothing while the link is down');
 
         $this->server = $this->project->startServer();
         $page = $this->page();

@@ -119,7 +119,7 @@ final class CommandTest extends OroTestCase
         $application = new \Symfony\Bundle\FrameworkBundle\Console\Application($this->container()->get('kernel'));
 
         self::assertSame('orosync:server', $application->find('gos:websocket:server')->getName());
-        self::assertFalse($application->has('orosync:maintenance'), 'Oro has a maintenance mode of its own');
+        self::assertFalse($application->has('orosync:maintenance'), 'Oro has its own maintenance mode');
     }
 
     public function testTheCommandsUseOrosParameters(): void

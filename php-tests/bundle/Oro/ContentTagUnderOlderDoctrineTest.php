@@ -23,7 +23,7 @@ final class ContentTagUnderOlderDoctrineTest extends ContentTagTest
     {
         parent::setUp();
         if (!Installation::hasOlderDoctrine()) {
-            self::markTestSkipped('DBAL 4 cannot pass for DBAL 2.');
+            self::markTestSkipped('DBAL 2 cannot be simulated with DBAL 4.');
         }
     }
 }

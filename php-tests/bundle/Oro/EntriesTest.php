@@ -40,8 +40,8 @@ final class EntriesTest extends OroTestCase
         $entries = $this->boot()->getParameter(Entries::PARAMETER);
         $known = [...array_keys(self::ENTRIES), ...EntriesInSymfony::known()];
 
-        self::assertSame([], array_values(array_diff($entries, $known)), 'has a test');
-        self::assertSame([], array_values(array_diff(array_keys(self::ENTRIES), $entries)), 'is an entry');
+        self::assertSame([], array_values(array_diff($entries, $known)), 'entry points without a test');
+        self::assertSame([], array_values(array_diff(array_keys(self::ENTRIES), $entries)), 'tests without an entry point');
     }
 
     /** @dataProvider failures */
@@ -146,6 +146,6 @@ final class EntriesTest extends OroTestCase
 
     private function assertFailed(): void
     {
-        self::assertGreaterThan(0, $this->container()->get('orosync.guard')->count(), 'something has failed');
+        self::assertGreaterThan(0, $this->container()->get('orosync.guard')->count(), 'a failure was counted');
     }
 }

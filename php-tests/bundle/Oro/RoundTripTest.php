@@ -73,7 +73,7 @@ final class RoundTripTest extends OroTestCase
         $manager->flush();
         $client = $this->container()->get('oro_sync.websocket_client');
         self::assertTrue($client->publish('oro/email_event/7/1', ['hasNewEmail' => true]));
-        self::assertSame([8, 'oro/email_event/7/1', ['hasNewEmail' => true]], $ann->receive(), 'before what waits for its commit');
+        self::assertSame([8, 'oro/email_event/7/1', ['hasNewEmail' => true]], $ann->receive(), 'before the messages that wait for the commit');
         $manager->getConnection()->commit();
         self::assertSame(
             [8, 'oro/data/update', [['username' => 'bob', 'tagname' => 'Orosync_Tests_Application_Entity_Company_type_collection']]],
@@ -157,7 +157,7 @@ final class RoundTripTest extends OroTestCase
             fn (): bool => 'backing-off' === $this->container()->get(PublisherInterface::class)->status()->state,
             fn (): string => $this->container()->get(PublisherInterface::class)->status()->state,
         );
-        self::assertTrue($checker->checkConnection(), 'a page that is rendered now must connect later');
+        self::assertTrue($checker->checkConnection(), 'a page rendered now must connect later');
         $this->startServer();
 
         self::assertTrue($this->container()->get(PublisherInterface::class)->flush(20.0));

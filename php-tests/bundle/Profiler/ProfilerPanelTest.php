@@ -113,7 +113,7 @@ final class ProfilerPanelTest extends TestCase
 
         $requested = 'VIEW on ' . Company::class;
         self::assertStringContainsString("acme/company/1 granted $requested acme/company/2 denied $requested acme/news left to the server nothing", $panel);
-        self::assertStringNotContainsString('Topics of the ticket request', $this->panelOf($browser, '/'), 'the next request has asked for nothing');
+        self::assertStringNotContainsString('Topics of the ticket request', $this->panelOf($browser, '/'), 'the next request has no topics');
     }
 
     /**

@@ -70,6 +70,6 @@ abstract class PublisherContractTestCase extends TestCase
             return;
         }
 
-        self::assertFalse($accepted, 'a publisher that does not look at the payload does not accept it');
+        self::assertFalse($accepted, 'a publisher that does not encode the payload must not accept it');
     }
 }

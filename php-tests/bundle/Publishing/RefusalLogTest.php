@@ -117,7 +117,7 @@ final class RefusalLogTest extends TestCase
         $written = file_get_contents($this->file);
         try {
             (new RefusalLog($this->file, $this->logger))->record([self::refusal("acme/\xE9")]);
-            self::fail('that is no JSON');
+            self::fail('The topic cannot be encoded as JSON.');
         } catch (\JsonException) {
             self::assertStringEqualsFile($this->file, $written);
         }

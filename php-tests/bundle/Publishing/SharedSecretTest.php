@@ -38,7 +38,7 @@ final class SharedSecretTest extends TestCase
         foreach ([null, ''] as $kernelSecret) {
             try {
                 (new SharedSecret(null, null, $kernelSecret))->forServer();
-                self::fail('a secret that everybody knows');
+                self::fail('A secret was derived from an empty one.');
             } catch (MissingSecretException $e) {
                 self::assertStringContainsString('Set orosync.secret, orosync.secret_file or framework.secret', $e->getMessage());
             }

@@ -24,7 +24,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         $sessions = $this->kernel()->getContainer()->get(SessionTerminator::class);
 
         self::assertTrue($sessions->endSessionsOf(new User('ann', 7, null)));
-        self::assertFalse($sessions->endSessionsOf(new InMemoryUser('api', null)), 'a class that nothing speaks of');
+        self::assertFalse($sessions->endSessionsOf(new InMemoryUser('api', null)), 'a class without a role');
         self::assertTrue($sessions->endSessionsOf('bob'));
         self::assertTrue($sessions->endSessionsOf('bob', 'customer'));
         self::assertTrue($sessions->endSession('0123456789abcdef0123456789abcdef'));

@@ -15,7 +15,7 @@ final class InMemoryPublisherTest extends PublisherContractTestCase
         $publisher = new InMemoryPublisher();
         $publisher->publish('oro/ping', 'x');
 
-        self::assertTrue($publisher->flush(0.0), 'there is no server that could be away');
+        self::assertTrue($publisher->flush(0.0), 'there is no server to wait for');
     }
 
     public function testAMessageIsKeptAsPagesReceiveIt(): void

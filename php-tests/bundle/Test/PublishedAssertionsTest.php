@@ -163,6 +163,6 @@ final class PublishedAssertionsTest extends WebTestCase
         } catch (ExpectationFailedException $e) {
             return $e->getMessage();
         }
-        self::fail('The assertion holds.');
+        self::fail('The assertion should fail.');
     }
 }

@@ -103,7 +103,7 @@ final class BrowserTicketsTest extends ApplicationTestCase
         $container = $this->boot(['backend' => ''], [], ['security', 'publisher', 'tickets']);
         try {
             self::tickets($container, [['acme/a']], $guard)->forUser(new User('ann', 7, null));
-            self::fail('There is no ticket without a backend.');
+            self::fail('A ticket was issued without a backend.');
         } catch (TicketUnavailableException $e) {
             self::assertStringContainsString('the backend endpoint is empty', $e->getMessage());
         }

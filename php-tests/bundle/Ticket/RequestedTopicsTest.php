@@ -159,9 +159,9 @@ final class RequestedTopicsTest extends ApplicationTestCase
         $this->boot(['topics' => ['acme/sales' => 'ROLE_SALES']], [], self::WITH);
         self::assertArrayNotHasKey('roles', $this->ticket('', null)[2], 'nobody');
         $this->boot(['topics' => ['acme/lead' => 'ROLE_LEAD']], [], self::WITH);
-        self::assertArrayNotHasKey('roles', $this->ticket()[2], 'somebody without the role');
+        self::assertArrayNotHasKey('roles', $this->ticket()[2], 'a user without the role');
         $this->boot(['topics' => ['acme/news' => 'user']], [], self::WITH);
-        self::assertArrayNotHasKey('roles', $this->ticket()[2], 'no topic names one');
+        self::assertArrayNotHasKey('roles', $this->ticket()[2], 'without a topic that names a role');
     }
 
     private function save(string ...$names): void

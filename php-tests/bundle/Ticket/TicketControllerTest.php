@@ -71,7 +71,7 @@ final class TicketControllerTest extends ApplicationTestCase
         $this->boot();
         $now = $this->now(['REQUEST_TIME_FLOAT' => 1_790_000_000.1231]);
 
-        self::assertSame(1_790_000_000_124, $now, 'rounded up, however long the ticket took');
+        self::assertSame(1_790_000_000_124, $now, 'the request time, rounded up');
     }
 
     public function testWithoutARequestTimeTheTicketHasTheTimeAtWhichTheKernelReceivedTheRequest(): void

@@ -73,7 +73,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
     public function testAFailedAssertionSuggestsTheNearestTopic(): void
     {
         $publisher = $this->boot(['test' => true, 'topics' => self::TOPICS], [], ['publisher'])->get(InMemoryPublisher::class);
-        self::assertTrue($publisher->publish('acme/order/7', 1), 'as at the server, where PHP is not told');
+        self::assertTrue($publisher->publish('acme/order/7', 1), 'accepted, as with the server');
 
         $this->expectException(ExpectationFailedException::class);
         $this->expectExceptionMessage('"acme/order/7": not delivered: "acme/order/7" is not declared. Did you mean "acme/orders/{uid:int}"?');
