@@ -32,7 +32,7 @@ const BATCH_MS = 50;
  */
 /**
  * @typedef {object} Content
- * @property {Set<string>} fresh tags not yet reported as outdated
+ * @property {Set<string>} unreported tags not yet reported as outdated
  * @property {(outdated: Outdated) => void} onOutdated
  * @property {Since} since
  * @property {'unrequested' | 'requested' | 'known'} past state of the changes before the subscription; `known`: the server has
@@ -80,7 +80,7 @@ export class ContentTracker {
     }
     /** @type {Content} */
     const content = {
-      fresh: new Set(tags),
+      unreported: new Set(tags),
       onOutdated,
       since: typeof since === 'number' ? this.#client.momentOf(since) : since === undefined ? momentNow() : since,
       past: 'unrequested',
@@ -123,7 +123,7 @@ export class ContentTracker {
   }
 
   #tags() {
-    return [...new Set([...this.#contents].flatMap(({ fresh }) => [...fresh]))];
+    return [...new Set([...this.#contents].flatMap(({ unreported }) => [...unreported]))];
   }
 
   #known() {
@@ -176,7 +176,7 @@ export class ContentTracker {
     /** @type {Map<Content, number>} */
     const ages = new Map();
     for (const content of this.#contents) {
-      if (content.past === 'unrequested' && content.fresh.size > 0) {
+      if (content.past === 'unrequested' && content.unreported.size > 0) {
         const since = typeof content.since === 'function' ? content.since() : content.since;
         if (since === null) {
           this.#unknown(content);
@@ -196,7 +196,7 @@ export class ContentTracker {
 
   /** @param {Content} content */
   #uncertain(content) {
-    if (this.#contents.has(content) && content.fresh.size > 0 && !content.isUncertain) {
+    if (this.#contents.has(content) && content.unreported.size > 0 && !content.isUncertain) {
       content.isUncertain = true;
       callSafely(content.onOutdated, { tags: [], userNames: [], isCertain: false });
     }
@@ -209,9 +209,9 @@ export class ContentTracker {
   #updated(payload, contents) {
     const changes = changesIn(payload).filter(({ userName }) => userName === null || userName !== this.#userName);
     for (const content of contents) {
-      const hits = changes.filter(({ tag }) => content.fresh.has(tag));
+      const hits = changes.filter(({ tag }) => content.unreported.has(tag));
       if (hits.length > 0 && this.#contents.has(content)) {
-        hits.forEach(({ tag }) => content.fresh.delete(tag));
+        hits.forEach(({ tag }) => content.unreported.delete(tag));
         callSafely(content.onOutdated, {
           tags: [...new Set(hits.map(({ tag }) => tag))],
           userNames: [...new Set(hits.map(({ userName }) => userName))],

@@ -15,7 +15,7 @@ const MAX_FLASHES = 4;
 const ANNOUNCE_DELAY_MS = 100;
 
 /** Time limit for fetching a fresh copy of the page before reloading. */
-const FRESH_MS = 5_000;
+const REFETCH_TIMEOUT_MS = 5_000;
 
 /** @typedef {'outdated' | 'maintenance'} FlashKind */
 
@@ -76,13 +76,13 @@ const DISMISS = 'orosync-dismiss';
  * @param {FlashOptions} options
  * @returns {() => void} removes it
  */
-export function showFlash({ kind, isCertain = true, texts, onReload = loadAnew, onDismiss = () => {} }) {
+export function showFlash({ kind, isCertain = true, texts, onReload = reloadFresh, onDismiss = () => {} }) {
   if (!Object.hasOwn(KINDS, kind)) {
     throw new TypeError(`showFlash: there is no kind "${kind}"; there are: ${Object.keys(KINDS).join(', ')}`);
   }
-  const words = { ...KINDS[kind].texts, ...texts };
-  const message = isCertain ? words.message : (words.uncertain ?? words.message);
-  const [key, certainKey] = [`${kind} ${message}`, `${kind} ${words.message}`];
+  const allTexts = { ...KINDS[kind].texts, ...texts };
+  const message = isCertain ? allTexts.message : (allTexts.uncertain ?? allTexts.message);
+  const [key, certainKey] = [`${kind} ${message}`, `${kind} ${allTexts.message}`];
   const stack = stackIn(document.body);
   const all = () => [...stack.querySelectorAll(':scope > .orosync-flash')];
   const present = all().find((flash) => [key, certainKey].includes(flash.getAttribute(KEY) ?? ''));
@@ -94,7 +94,7 @@ export function showFlash({ kind, isCertain = true, texts, onReload = loadAnew, 
   }
   const others = all();
   others.slice(0, Math.max(0, others.length - MAX_FLASHES + 1)).forEach(dismiss);
-  const flash = createFlash(kind, { ...words, message }, onReload);
+  const flash = createFlash(kind, { ...allTexts, message }, onReload);
   flash.setAttribute(KEY, key);
   if (!isCertain) {
     flash.setAttribute(CERTAIN_KEY, certainKey);
@@ -111,14 +111,14 @@ function dismiss(flash) {
 
 /**
  * @param {FlashKind} kind
- * @param {FlashTexts} words
+ * @param {FlashTexts} texts
  * @param {() => void} onReload
  */
-function createFlash(kind, words, onReload) {
+function createFlash(kind, texts, onReload) {
   const flash = element('div', `orosync-flash orosync-flash--${kind}`);
   flash.setAttribute('role', KINDS[kind].role);
   flash.setAttribute('aria-live', KINDS[kind].live);
-  const filling = setTimeout(() => flash.append(...contents(words, () => dismiss(flash), onReload)), ANNOUNCE_DELAY_MS);
+  const filling = setTimeout(() => flash.append(...contents(texts, () => dismiss(flash), onReload)), ANNOUNCE_DELAY_MS);
 
   /** The element that had the focus before this message. @type {HTMLElement | null} */
   let cameFrom = null;
@@ -144,22 +144,22 @@ function createFlash(kind, words, onReload) {
 }
 
 /**
- * @param {FlashTexts} words
+ * @param {FlashTexts} texts
  * @param {() => void} onDismiss
  * @param {() => void} onReload
  */
-function contents(words, onDismiss, onReload) {
+function contents(texts, onDismiss, onReload) {
   const message = element('p', 'orosync-flash__message');
-  message.textContent = words.message;
+  message.textContent = texts.message;
   const dismissButton = button('orosync-flash__dismiss', onDismiss);
-  dismissButton.setAttribute('aria-label', words.dismiss);
-  dismissButton.title = words.dismiss;
+  dismissButton.setAttribute('aria-label', texts.dismiss);
+  dismissButton.title = texts.dismiss;
   dismissButton.textContent = '×';
-  if (words.reload === null) {
+  if (texts.reload === null) {
     return [message, dismissButton];
   }
   const reloadButton = button('orosync-flash__reload', onReload);
-  reloadButton.textContent = words.reload;
+  reloadButton.textContent = texts.reload;
   return [message, reloadButton, dismissButton];
 }
 
@@ -203,10 +203,14 @@ function element(name, className) {
  * sending a form again. The fragment is left out: a navigation to a fragment only scrolls. The browser may answer a navigation
  * from its cache with the outdated copy, so a fresh copy is fetched into the cache first.
  */
-async function loadAnew() {
+async function reloadFresh() {
   const address = location.pathname + location.search;
   try {
-    const response = await fetch(address, { cache: 'reload', headers: { Accept: 'text/html' }, signal: AbortSignal.timeout(FRESH_MS) });
+    const response = await fetch(address, {
+      cache: 'reload',
+      headers: { Accept: 'text/html' },
+      signal: AbortSignal.timeout(REFETCH_TIMEOUT_MS),
+    });
     await response.arrayBuffer();
   } catch {
     // Timed out, offline, or blocked by the page's policy: navigate anyway.

@@ -38,9 +38,9 @@ const CATCH_UP_MS = 1_000;
  * @typedef {object} Pinged
  * @property {'pinged'} name
  * @property {Timer} timer
- * @property {number} due deadline of the answer, a value of `performance.now()`
+ * @property {number} deadline deadline of the answer, a value of `performance.now()`
  * @property {number} unsent bytes in the send buffer before the ping
- * @property {boolean} hasCaughtUp the deadline has passed, and the grace period `CATCH_UP_MS` was granted
+ * @property {boolean} isInGracePeriod the deadline has passed, and the grace period `CATCH_UP_MS` was granted
  */
 
 /**
@@ -74,9 +74,9 @@ export class Heartbeat {
     const state = this.#state;
     if (state.name === 'idle') {
       this.#ping();
-    } else if (state.name === 'pinged' && !state.hasCaughtUp) {
+    } else if (state.name === 'pinged' && !state.isInGracePeriod) {
       // The timer was set while the tab was hidden, and may be late.
-      this.#await(state, state.due - performance.now());
+      this.#await(state, state.deadline - performance.now());
     }
   }
 
@@ -90,7 +90,7 @@ export class Heartbeat {
   #ping() {
     const unsent = this.#handlers.unsent();
     this.#handlers.ping();
-    this.#await({ due: performance.now() + ANSWER_MS, unsent, hasCaughtUp: false }, ANSWER_MS);
+    this.#await({ deadline: performance.now() + ANSWER_MS, unsent, isInGracePeriod: false }, ANSWER_MS);
   }
 
   /** @param {Omit<Pinged, 'name' | 'timer'>} pinged @param {number} delay */
@@ -107,8 +107,8 @@ export class Heartbeat {
     if (this.#handlers.unsent() < pinged.unsent) {
       // A slow line: the ping is queued behind other data, and that data is being sent.
       this.#ping();
-    } else if (!pinged.hasCaughtUp && performance.now() - pinged.due > LATE_MS) {
-      this.#await({ ...pinged, hasCaughtUp: true }, CATCH_UP_MS);
+    } else if (!pinged.isInGracePeriod && performance.now() - pinged.deadline > LATE_MS) {
+      this.#await({ ...pinged, isInGracePeriod: true }, CATCH_UP_MS);
     } else {
       this.stop();
       this.#handlers.lost();

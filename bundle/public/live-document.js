@@ -96,9 +96,9 @@ export class LiveDocument {
   #warnings = true;
   /** @type {PageElement['texts'] | null} */
   #texts = null;
-  #isSettling = false;
+  #isUpdateScheduled = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #leaving;
+  #disconnectTimer;
   /** Maintenance is on and its message was not dismissed. */
   #showsMaintenance = false;
   #dismissMaintenance = () => {};
@@ -128,21 +128,21 @@ export class LiveDocument {
 
   /** Schedules an update in a microtask, after all changes of the current task. */
   changed() {
-    if (!this.#isSettling) {
-      this.#isSettling = true;
-      queueMicrotask(() => this.#settle());
+    if (!this.#isUpdateScheduled) {
+      this.#isUpdateScheduled = true;
+      queueMicrotask(() => this.#update());
     }
   }
 
-  #settle() {
-    this.#isSettling = false;
-    clearTimeout(this.#leaving);
+  #update() {
+    this.#isUpdateScheduled = false;
+    clearTimeout(this.#disconnectTimer);
     const elements = isPreview() ? [] : [...this.#elements];
     const newest = elements.filter(isNew).at(-1) ?? elements.at(-1);
     if (newest !== undefined) {
       this.#connectFor(newest);
     } else if (this.#elements.size === 0) {
-      this.#leaving = setTimeout(() => this.#disconnect(), GRACE_MS);
+      this.#disconnectTimer = setTimeout(() => this.#disconnect(), GRACE_MS);
     }
     // Adds new content before it removes old: the subscription survives the page change.
     elements.forEach((element) => this.#show(element));
@@ -245,7 +245,7 @@ export class LiveDocument {
             // The certain message replaces the uncertain one, even if the application shows it.
             content.dismiss();
           }
-          content.outdated = together(content.outdated, outdated);
+          content.outdated = merged(content.outdated, outdated);
           this.#report(content, outdated);
         },
         { since: this.#sinceOf(element.renderedAt, guessed) },
@@ -330,7 +330,7 @@ function leave(content) {
  * @param {Outdated} outdated
  * @returns {Outdated}
  */
-const together = (before, { tags, userNames, isCertain }) => ({
+const merged = (before, { tags, userNames, isCertain }) => ({
   tags: [...new Set([...(before?.tags ?? []), ...tags])],
   userNames: [...new Set([...(before?.userNames ?? []), ...userNames])],
   isCertain: isCertain || before?.isCertain === true,

@@ -25,20 +25,20 @@ export const earlierOf = (one, other) => ({
 export const elapsed = (from, to) => Math.max(to.monotonic - from.monotonic, to.wall - from.wall);
 
 /** Number of moments in a timeline: two per connection, so four connections. */
-const KEPT = 8;
+const MAX_MOMENTS = 8;
 
 /**
  * Converts values of `performance.now()` to moments.
  *
  * Counts from the last noted moment before the value and ignores any sleep in between, so the result may be too early, never
- * too late. Bound: `KEPT` moments.
+ * too late. Bound: `MAX_MOMENTS` moments.
  */
 export class Timeline {
   /** Newest first. @type {Moment[]} */
   #noted = [momentNow()];
 
   note() {
-    this.#noted = [momentNow(), ...this.#noted].slice(0, KEPT);
+    this.#noted = [momentNow(), ...this.#noted].slice(0, MAX_MOMENTS);
   }
 
   /** @param {number} monotonic @returns {Moment} */

@@ -256,7 +256,7 @@ export class Socket {
     });
     socket.addEventListener('message', ({ data }) => this.#received(socket, data));
     socket.addEventListener('close', ({ code, reason }) => {
-      if (this.#isPresent(socket)) {
+      if (this.#isCurrent(socket)) {
         if (needsNewTicket(code)) {
           this.#resume.forget();
         }
@@ -273,7 +273,7 @@ export class Socket {
    * @param {unknown} data
    */
   #received(socket, data) {
-    if (!this.#isPresent(socket)) {
+    if (!this.#isCurrent(socket)) {
       return;
     }
     if (this.#state.name === 'connected') {
@@ -292,12 +292,12 @@ export class Socket {
       this.#heartbeat.received();
       this.#resume.forget(); // used for this connection, or issued to an earlier session
       this.#enter({ name: 'connected', socket, sessionId: message.sessionId, isResumed: this.#state.resumption !== null });
-      if (this.#isPresent(socket)) {
+      if (this.#isCurrent(socket)) {
         this.#handlers.onOpen(message.sessionId);
       }
       // After the subscriptions, because the answer contains their positions. A server that chose `wamp` may be another
       // product.
-      if (this.#isPresent(socket) && socket.protocol === SUBPROTOCOLS[0]) {
+      if (this.#isCurrent(socket) && socket.protocol === SUBPROTOCOLS[0]) {
         this.#resume.start();
       }
     } else if (this.#state.name === 'connected' && message.type !== 'welcome' && !this.#resume.received(message)) {
@@ -434,7 +434,7 @@ export class Socket {
   }
 
   /** Whether this is the current socket: an old one may still dispatch events. @param {WebSocket} socket */
-  #isPresent(socket) {
+  #isCurrent(socket) {
     return (this.#state.name === 'connecting' || this.#state.name === 'connected') && this.#state.socket === socket;
   }
 

@@ -112,7 +112,7 @@ export class Subscriptions {
   answered({ callId, result }) {
     const topic = this.#settle(callId);
     topic?.answered(result);
-    this.#more(topic);
+    this.#sendNext(topic);
     return topic !== undefined;
   }
 
@@ -132,7 +132,7 @@ export class Subscriptions {
     } else if (failure === 'later') {
       this.#retryLater(topic);
     }
-    this.#more(topic);
+    this.#sendNext(topic);
     return failure === 'refused' ? 'refused' : 'failed';
   }
 
@@ -173,13 +173,13 @@ export class Subscriptions {
     const timer = setTimeout(() => {
       this.#delays.delete(topic);
       topic.allowRetry();
-      this.#more(topic);
+      this.#sendNext(topic);
     }, delay(topic.unavailableCount, this.#random()));
     this.#delays.set(topic, timer);
   }
 
   /** Sends what a topic needs next, after an answer. @param {Topic | undefined} topic */
-  #more(topic) {
+  #sendNext(topic) {
     if (topic !== undefined && this.#session !== null) {
       this.#changed(topic, false);
     }
@@ -224,7 +224,7 @@ export class Subscriptions {
       if (message !== null) {
         message.sent();
         after.push(message.after);
-        this.#noted(topic, message);
+        this.#recordSent(topic, message);
       }
     }
     after.forEach((call) => call());
@@ -243,7 +243,7 @@ export class Subscriptions {
   }
 
   /** @param {Topic} topic @param {import('./topic.js').Message} message that was sent */
-  #noted(topic, { callId }) {
+  #recordSent(topic, { callId }) {
     if (callId !== null) {
       this.#callCount += 1;
       this.#calls.set(callId, topic);

@@ -39,14 +39,14 @@ const TIMED_OUT = Symbol('timed out');
 /** @type {TicketSource} */
 export const withoutTicket = async () => null;
 
-/** Wraps the application's own function and checks its result. @type {(give: TicketSource) => TicketSource} */
-export const ticketsBy = (give) => async (signal, topics) => {
-  const given = await give(signal, topics);
-  const ticket = typeof given === 'object' && given !== null ? given.ticket : given;
+/** Wraps the application's own function and checks its result. @type {(source: TicketSource) => TicketSource} */
+export const ticketsBy = (source) => async (signal, topics) => {
+  const answer = await source(signal, topics);
+  const ticket = typeof answer === 'object' && answer !== null ? answer.ticket : answer;
   if (ticket !== null && (typeof ticket !== 'string' || ticket === '')) {
-    throw new Error(`the ticket function returned ${JSON.stringify(given)}; it must return a ticket, or null for none`);
+    throw new Error(`the ticket function returned ${JSON.stringify(answer)}; it must return a ticket, or null for none`);
   }
-  return given;
+  return answer;
 };
 
 /**
@@ -90,25 +90,25 @@ export const ticketsFrom = (url, headers) => async (signal, topics) => {
  * browser drops one only when a request on it is aborted. So one request gets `ATTEMPT_MS`, then as many as there can be dead
  * connections get it in parallel; the last request uses a new connection and gets the remaining time.
  *
- * @type {(give: Tickets) => Tickets}
+ * @type {(source: Tickets) => Tickets}
  */
-export const withParallelRetries = (give) => async (signal) => {
+export const withParallelRetries = (source) => async (signal) => {
   for (const requests of [1, KEPT_CONNECTIONS - 1]) {
-    const ticket = await race(requests, give, signal);
+    const ticket = await race(requests, source, signal);
     if (ticket !== TIMED_OUT) {
       return ticket;
     }
   }
-  return give(signal);
+  return source(signal);
 };
 
 /**
  * @param {number} requests sent in parallel; aborted after the first answer, or after `ATTEMPT_MS`
- * @param {Tickets} give
+ * @param {Tickets} source
  * @param {AbortSignal} signal
  * @returns {Promise<string | null | typeof TIMED_OUT>}
  */
-async function race(requests, give, signal) {
+async function race(requests, source, signal) {
   const abort = new AbortController();
   const stop = () => abort.abort();
   signal.addEventListener('abort', stop);
@@ -119,7 +119,7 @@ async function race(requests, give, signal) {
     limit = setTimeout(() => resolve(TIMED_OUT), ATTEMPT_MS);
   });
   try {
-    return await Promise.race([...Array.from({ length: requests }, () => give(abort.signal)), timeout]);
+    return await Promise.race([...Array.from({ length: requests }, () => source(abort.signal)), timeout]);
   } finally {
     clearTimeout(limit);
     signal.removeEventListener('abort', stop);

@@ -114,7 +114,7 @@ export class Topic {
   /** Whether the session failed a call with tags, so none are sent. */
   #isUnfiltered = false;
   /** Whether the last session was subscribed until its end. */
-  #wasFollowed = false;
+  #wasSubscribed = false;
   /** @type {Call | null} */
   #call = null;
   /** Whether subscribing waits for `allowRetry()`. */
@@ -157,7 +157,7 @@ export class Topic {
   /** Ends the session. The next one has no subscription yet. */
   reset() {
     const request = this.#call?.request;
-    this.#wasFollowed = this.#subscription === 'plain' || this.#subscription === 'live';
+    this.#wasSubscribed = this.#subscription === 'plain' || this.#subscription === 'live';
     this.#call = null;
     this.#subscription = 'none';
     this.#filter = 'null';
@@ -181,7 +181,7 @@ export class Topic {
     if (this.#subscription === 'live' && position !== undefined) {
       this.#position = position;
     }
-    this.#present().forEach((listener) => this.#with(listener, () => listener.onEvent(payload)));
+    this.#currentListeners().forEach((listener) => this.#callIfPresent(listener, () => listener.onEvent(payload)));
   }
 
   /** Advances the position. All events up to it were delivered, or were filtered out by tags. @param {string} position */
@@ -226,19 +226,19 @@ export class Topic {
     }
     this.#unavailableCount = 0;
     const { position, isComplete, payloads } = answerIn(result);
-    const followers = this.#present().filter((listener) => this.#listeners.get(listener));
+    const upToDate = this.#currentListeners().filter((listener) => this.#listeners.get(listener));
     this.#subscription = 'live';
     this.#position = position;
-    this.#followed();
+    this.#markUpToDate();
     const isWithoutHistory = position === NO_POSITION;
     if (call.since !== null) {
       payloads.forEach((payload) => {
-        followers.forEach((listener) => this.#with(listener, () => listener.onMissed(payload)));
+        upToDate.forEach((listener) => this.#callIfPresent(listener, () => listener.onMissed(payload)));
       });
     }
     // Before the request is answered: the gap of the other listeners is a separate one.
     if (call.isAfterGap && (call.since === null || !isComplete) && !(call.isAfterRenewal && isWithoutHistory)) {
-      this.#reportIncomplete(followers);
+      this.#reportIncomplete(upToDate);
     }
     call.request?.answered(payloads, isWithoutHistory ? 'withoutHistory' : isComplete ? 'complete' : 'incomplete');
   }
@@ -282,12 +282,13 @@ export class Topic {
   }
 
   get #recovers() {
-    return this.#present().some(({ recovers }) => recovers);
+    return this.#currentListeners().some(({ recovers }) => recovers);
   }
 
   /** Whether a listener with recovery that had received everything is not subscribed now. */
   get #isAfterGap() {
-    return this.#subscription === 'none' && this.#present().some((listener) => listener.recovers && this.#listeners.get(listener));
+    const wasUpToDate = (/** @type {Listener} */ listener) => listener.recovers && this.#listeners.get(listener);
+    return this.#subscription === 'none' && this.#currentListeners().some(wasUpToDate);
   }
 
   /**
@@ -301,12 +302,12 @@ export class Topic {
    * @param {Session} session
    */
   #isAfterRenewal({ isContinuation }) {
-    return isContinuation && this.#wasFollowed && this.#unavailableCount === 0;
+    return isContinuation && this.#wasSubscribed && this.#unavailableCount === 0;
   }
 
   /** Marks all listeners as having received everything up to now. */
-  #followed() {
-    this.#present().forEach((listener) => this.#listeners.set(listener, true));
+  #markUpToDate() {
+    this.#currentListeners().forEach((listener) => this.#listeners.set(listener, true));
   }
 
   /** @returns {Message} */
@@ -320,18 +321,18 @@ export class Topic {
   /** @param {Session} session @returns {Message} */
   #subscribe(session) {
     const isReported = this.#isAfterGap && !(session.isLegacy && this.#isAfterRenewal(session));
-    const followers = isReported ? this.#present().filter((listener) => this.#listeners.get(listener)) : [];
+    const upToDate = isReported ? this.#currentListeners().filter((listener) => this.#listeners.get(listener)) : [];
     return {
       callId: null,
       text: encodeSubscribe(this.name),
       sent: () => {
         this.#subscription = 'plain';
         this.#position = null;
-        this.#followed();
+        this.#markUpToDate();
       },
       unsent: noop,
       after: () => {
-        this.#reportIncomplete(followers);
+        this.#reportIncomplete(upToDate);
         this.#answerWithoutHistory(session);
       },
     };
@@ -375,7 +376,7 @@ export class Topic {
 
   /** @param {import('./moment.js').Moment} opened */
   #nextHistoryRequest(opened) {
-    for (const listener of this.#present()) {
+    for (const listener of this.#currentListeners()) {
       const request = listener.nextHistoryRequest(opened);
       if (request !== null) {
         return request;
@@ -404,7 +405,7 @@ export class Topic {
   #tags() {
     /** @type {Set<string>} */
     const all = new Set();
-    for (const listener of this.#present()) {
+    for (const listener of this.#currentListeners()) {
       const tags = listener.tags();
       tags?.forEach((tag) => all.add(tag));
       if (tags === null || all.size > MAX_TAGS) {
@@ -424,21 +425,21 @@ export class Topic {
     return call;
   }
 
-  #present() {
+  #currentListeners() {
     return [...this.#listeners.keys()];
   }
 
   /** Calls unless the listener was removed meanwhile. @param {Listener} listener @param {() => void} call */
-  #with(listener, call) {
+  #callIfPresent(listener, call) {
     if (this.#listeners.has(listener)) {
       call();
     }
   }
 
-  /** @param {Listener[]} followers */
-  #reportIncomplete(followers) {
-    const affected = followers.filter((listener) => listener.recovers && this.#listeners.has(listener));
-    affected.forEach((listener) => this.#with(listener, () => listener.onIncomplete()));
+  /** @param {Listener[]} upToDate */
+  #reportIncomplete(upToDate) {
+    const affected = upToDate.filter((listener) => listener.recovers && this.#listeners.has(listener));
+    affected.forEach((listener) => this.#callIfPresent(listener, () => listener.onIncomplete()));
     if (affected.length > 0) {
       this.#onIncomplete();
     }
