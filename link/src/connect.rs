@@ -31,7 +31,7 @@ use crate::options::Options;
 use crate::process::between_forks;
 use crate::transport::Transport;
 use crate::trust;
-use crate::wire::{Socket, Wire};
+use crate::wire::{Socket, Stream, Wire};
 
 /// Maximum size of a message from the server: a Refused frame with its reason.
 const MAX_SERVER_MESSAGE_BYTES: usize = 64 << 10;
@@ -97,18 +97,18 @@ impl Connector {
         let (deadline, timeout) = (begun + self.timeout, self.timeout);
         let attempt = Waiter { doorbell, interruption, begun, deadline, timeout };
         let Some(socket) = open_socket(&target, &attempt)? else { return Ok(None) };
-        let wire = match endpoint {
+        let stream = match endpoint {
             Endpoint::Web { tls: true, host, .. } => {
                 let name = ServerName::try_from(host.clone()).map_err(|_| {
                     LinkError::Tls(format!("\"{host}\" is no name that a certificate could have"))
                 })?;
                 let session = ClientConnection::new(self.tls_config()?, name)
                     .map_err(|error| LinkError::Tls(error.to_string()))?;
-                Wire::Tls(Box::new(StreamOwned::new(session, socket)))
+                Stream::Tls(Box::new(StreamOwned::new(session, socket)))
             }
-            Endpoint::Web { tls: false, .. } | Endpoint::Unix { .. } => Wire::Plain(socket),
+            Endpoint::Web { tls: false, .. } | Endpoint::Unix { .. } => Stream::Plain(socket),
         };
-        shake_hands(wire, request(endpoint, ticket)?, &attempt)
+        shake_hands(Wire::new(stream), request(endpoint, ticket)?, &attempt)
     }
 
     fn tls_config(&mut self) -> Result<Arc<ClientConfig>, LinkError> {

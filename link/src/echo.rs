@@ -2,6 +2,7 @@
 //! connection. It uses the publisher's own connection, without the link thread.
 
 use std::error::Error;
+use std::iter;
 use std::time::Instant;
 
 use tungstenite::Message;
@@ -37,7 +38,8 @@ pub fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
             && let Some(message) = transport.receive()?
         {
             match message {
-                Message::Text(_) | Message::Binary(_) => transport.send(message)?,
+                Message::Binary(frame) => transport.send_frame(frame.len(), iter::once(&frame[..]))?,
+                Message::Text(_) => transport.send(message)?,
                 Message::Close(_) => return Ok(()),
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }

@@ -39,7 +39,7 @@
 //!   between endpoints; [`backoff`]: retry delays; [`neighbours`]: whether the endpoints are one cluster
 //! - [`pump`]: moves messages between queue, machine and wire
 //! - [`thread`]: the thread's main loop; [`connect`]: opens connections; [`trust`]: verifies certificates; [`transport`]: an open
-//!   connection; [`wire`]: the only sockets
+//!   connection; [`outgoing`]: the frame being written; [`wire`]: the only sockets
 //! - [`request`]: requests of flush and check to the thread; [`status`]: snapshots; [`shutdown`]: shutdown with a timeout
 //! - [`process`]: forks and signals; all `unsafe` of this crate
 //! - [`error`]: error messages
@@ -61,6 +61,7 @@ mod machine;
 mod many;
 mod neighbours;
 pub mod options;
+mod outgoing;
 mod process;
 pub mod publisher;
 mod pump;

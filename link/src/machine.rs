@@ -26,7 +26,7 @@ use crate::neighbours::Neighbours;
 use crate::queue::Budget;
 use crate::rotation::Rotation;
 use crate::status::{Refusal, State, Undeliverable};
-use crate::window::Window;
+use crate::window::{Publish, Window};
 
 /// The link is given up if it has sent messages and for this time nothing was acknowledged or taken by the kernel, and the
 /// server did not ask for patience.
@@ -117,9 +117,10 @@ struct Open {
 }
 
 /// A WebSocket message to write.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Transmit {
-    Frame(Bytes),
+#[derive(Debug)]
+pub(crate) enum Transmit<'a> {
+    Hello(Bytes),
+    Publish(Publish<'a>),
     Ping(Bytes),
 }
 
@@ -377,11 +378,11 @@ impl Machine {
         &mut self,
         now: Instant,
         next: &mut dyn FnMut() -> Option<EncodedMessage>,
-    ) -> Option<Transmit> {
+    ) -> Option<Transmit<'_>> {
         match &mut self.phase {
             Phase::Greeting(greeting) if !greeting.hello_sent => {
                 greeting.hello_sent = true;
-                Some(Transmit::Frame(PublisherFrame::Hello { publisher: self.publisher }.encode()))
+                Some(Transmit::Hello(PublisherFrame::Hello { publisher: self.publisher }.encode()))
             }
             Phase::Open(open) => {
                 if open.ping_due {
@@ -390,11 +391,11 @@ impl Machine {
                     return Some(Transmit::Ping(Bytes::copy_from_slice(&self.probe.to_be_bytes())));
                 }
                 let waited = self.window.awaits_acknowledgement();
-                let batch = self.window.batch(next)?;
+                let publish = self.window.batch(next)?;
                 if !waited {
                     (open.progress, open.acknowledged) = (now, now);
                 }
-                Some(Transmit::Frame(batch))
+                Some(Transmit::Publish(publish))
             }
             Phase::Greeting(_) | Phase::Connecting | Phase::Waiting { .. } | Phase::Closing => None,
         }

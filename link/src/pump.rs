@@ -6,6 +6,7 @@
 //! to a socket. A publisher never waits for the lock or the kernel: the thread sends what it cannot send at once. Bounds: those
 //! of the queue, the window and the transport.
 
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -138,11 +139,11 @@ impl Pump {
         };
         let mut has_taken = false;
         let mut next = || if std::mem::replace(&mut has_taken, true) { None } else { self.exit.take() };
-        let Some(Transmit::Frame(frame)) = self.machine.poll_transmit(now, &mut next) else {
+        let Some(Transmit::Publish(publish)) = self.machine.poll_transmit(now, &mut next) else {
             return Ok(false);
         };
         self.sent_alone = Some(now);
-        transport.send_frame(frame)?;
+        transport.send_frame(publish.len(), publish.parts())?;
         // Other threads may have published meanwhile: they did not get the lock and rely on this check of the queue.
         Ok(transport.is_drained() && self.exit.is_empty())
     }
@@ -221,7 +222,8 @@ impl Pump {
                 }
             }
             match self.machine.poll_transmit(now, &mut || self.exit.take()) {
-                Some(Transmit::Frame(frame)) => transport.send_frame(frame)?,
+                Some(Transmit::Hello(hello)) => transport.send_frame(hello.len(), iter::once(&hello[..]))?,
+                Some(Transmit::Publish(publish)) => transport.send_frame(publish.len(), publish.parts())?,
                 Some(Transmit::Ping(payload)) => transport.send_ping(payload)?,
                 None => return Ok(worked),
             }
@@ -235,6 +237,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::unix::net::{UnixListener, UnixStream};
 
+    use bytes::Bytes;
     use orosync_protocol::link_frame::{Message, PublisherFrame};
     use orosync_protocol::ticket::Signer;
     use orosync_protocol::{PublisherId, Seq};
@@ -247,7 +250,7 @@ mod tests {
     use crate::options::Bounds;
     use crate::queue::{Entrance, large_message, message, queue};
     use crate::rotation::Rotation;
-    use crate::wire::{Socket, Wire};
+    use crate::wire::{Socket, Stream, Wire};
 
     /// A pump with an open link, the queue's entrance, and the server's end.
     fn open() -> (Pump, Entrance, WebSocket<UnixStream>) {
@@ -267,7 +270,7 @@ mod tests {
         let machine = Machine::new(PublisherId(1), options.connect_timeout, Rotation::new(1, 0));
         let (entrance, exit) = queue(bounds);
         let mut pump = Pump::new(machine, exit, options, Arc::new(Record::new()));
-        let websocket = WebSocket::from_raw_socket(Wire::Plain(socket), Role::Client, None);
+        let websocket = WebSocket::from_raw_socket(Wire::new(Stream::Plain(socket)), Role::Client, None);
         pump.transport = Some(Transport::new(websocket));
         pump.machine.handle_connected(Instant::now());
         let mut link = (pump, entrance, server);
@@ -385,20 +388,25 @@ mod tests {
         assert_eq!((tally.unacknowledged, tally.queued), (1, 1), "both are sent over the next one");
     }
 
-    #[test]
-    fn what_the_kernel_takes_only_in_part_is_finished_by_the_thread() {
-        let (mut pump, mut entrance, mut server) = open();
+    /// Sends lone messages until the kernel takes one only in part. Returns their payload and number.
+    fn fill(pump: &mut Pump, entrance: &mut Entrance, server: &mut WebSocket<UnixStream>) -> (Message, u64) {
         let payload = large_message(ALONE_BYTES / 2);
         let (mut sent, mut now) = (0, Instant::now());
         loop {
-            push(&mut entrance, &payload);
+            push(entrance, &payload);
             (sent, now) = (sent + 1, now + FOLLOWS);
             if !pump.send_alone(now) {
-                break;
+                return (payload, sent);
             }
-            acknowledge(&mut server, sent);
+            acknowledge(server, sent);
             assert!(sent < 10_000, "a socket takes no more");
         }
+    }
+
+    #[test]
+    fn what_the_kernel_takes_only_in_part_is_finished_by_the_thread() {
+        let (mut pump, mut entrance, mut server) = open();
+        let (payload, sent) = fill(&mut pump, &mut entrance, &mut server);
         let mut has_read = 0;
         while has_read < sent {
             let PublisherFrame::Publish { first, messages } = read(&mut server) else { panic!("no Publish") };
@@ -411,5 +419,20 @@ mod tests {
         socket.flush().unwrap();
         socket.set_nonblocking(true).unwrap();
         assert!(socket.read(&mut [0]).is_err(), "each once");
+    }
+
+    #[test]
+    fn a_pong_follows_the_frame_that_was_begun_before_it() {
+        let (mut pump, mut entrance, mut server) = open();
+        let (_, sent) = fill(&mut pump, &mut entrance, &mut server);
+        // Now the kernel has room for the pong.
+        assert!(matches!(read(&mut server), PublisherFrame::Publish { .. }));
+        server.send(tungstenite::Message::Ping(Bytes::from_static(b"wait"))).unwrap();
+        for _ in 1..sent {
+            hear(&mut pump);
+            assert!(matches!(read(&mut server), PublisherFrame::Publish { .. }));
+        }
+        hear(&mut pump);
+        assert_eq!(server.read().unwrap(), tungstenite::Message::Pong(Bytes::from_static(b"wait")));
     }
 }

@@ -95,9 +95,17 @@ impl Transport {
         self.readable = true;
     }
 
-    /// Sends a link frame. Only when drained.
-    pub(crate) fn send_frame(&mut self, frame: Bytes) -> Result<(), LinkError> {
-        self.send(Message::Binary(frame))
+    /// Sends a link frame with `length` bytes in these parts. Only when drained.
+    pub(crate) fn send_frame<'a>(
+        &mut self,
+        length: usize,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), LinkError> {
+        // Before the write, which may fail half-way.
+        self.drained = false;
+        let sent = self.websocket.get_mut().send(length, parts);
+        self.drained = would_block_is_false(sent.map_err(tungstenite::Error::Io))?;
+        Ok(())
     }
 
     /// Sends a ping. Only when drained.
@@ -137,10 +145,10 @@ impl Transport {
 
     /// Whether the connection has no TLS.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.websocket.get_ref(), Wire::Plain(_))
+        self.websocket.get_ref().is_plain()
     }
 
-    /// Sends a message. Only when drained.
+    /// Sends a message of any kind by tungstenite. Only when drained.
     pub(crate) fn send(&mut self, message: Message) -> Result<(), LinkError> {
         // Before the write, which may fail half-way.
         self.drained = false;

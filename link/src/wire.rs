@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::error::LinkError;
+use crate::outgoing::Outgoing;
 use crate::process::ClosedInChild;
 
 /// A non-blocking stream socket that forked children close. Dropping it ends the connection, even if a child forked at the
@@ -63,16 +64,27 @@ impl Write for Socket {
 }
 
 /// The byte stream of a connection, with or without TLS.
-pub(crate) enum Wire {
+pub(crate) enum Stream {
     Plain(Socket),
     Tls(Box<StreamOwned<ClientConnection, Socket>>),
 }
 
+/// What tungstenite reads and writes. Link frames are written past it, so each of its writes first finishes the frame that was
+/// begun, or else would block. The reverse is the caller's part: [`Wire::send`] only when tungstenite has written everything.
+pub(crate) struct Wire {
+    stream: Stream,
+    outgoing: Outgoing,
+}
+
 impl Wire {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, outgoing: Outgoing::new() }
+    }
+
     pub(crate) fn socket(&self) -> &Socket {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => &stream.sock,
+        match &self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => &stream.sock,
         }
     }
 
@@ -80,12 +92,28 @@ impl Wire {
         self.socket().written
     }
 
+    /// Whether the connection has no TLS.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.stream, Stream::Plain(_))
+    }
+
     /// Events that a blocked handshake waits for. A plain socket always has room for a request of some hundred bytes.
     pub(crate) fn interest(&self) -> PollFlags {
-        match self {
-            Self::Tls(stream) if stream.conn.wants_write() => PollFlags::IN | PollFlags::OUT,
-            Self::Tls(_) | Self::Plain(_) => PollFlags::IN,
+        match &self.stream {
+            Stream::Tls(stream) if stream.conn.wants_write() => PollFlags::IN | PollFlags::OUT,
+            Stream::Tls(_) | Stream::Plain(_) => PollFlags::IN,
         }
+    }
+
+    /// Sends a binary message with `length` bytes in these parts. Returns `WouldBlock` if the kernel does not take all of it;
+    /// `flush` continues.
+    pub(crate) fn send<'a>(
+        &mut self,
+        length: usize,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) -> io::Result<()> {
+        self.outgoing.fill(length, parts);
+        self.flush()
     }
 }
 
@@ -97,6 +125,24 @@ impl AsFd for Socket {
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.outgoing.write_to(&mut self.stream)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.outgoing.write_to(&mut self.stream)?;
+        self.stream.flush()
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(buffer),
             Self::Tls(stream) => stream.read(buffer),
@@ -104,7 +150,7 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.write(bytes),

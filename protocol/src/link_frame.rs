@@ -189,10 +189,17 @@ mod tag {
     pub(super) const REFUSED: u8 = 0x83;
 }
 
-/// Length of what precedes the messages of a Publish frame: kind, number of the first message, count.
-const PUBLISH_HEAD: usize = 1 + 8 + 4;
+/// Length of the head of a Publish frame: kind, number of the first message, count.
+pub const PUBLISH_HEAD: usize = 1 + 8 + 4;
 
-/// The size of a Publish frame before it is built, so that its memory is allocated once.
+fn publish_head(first: Seq, count: u32) -> [u8; PUBLISH_HEAD] {
+    let mut head = [tag::PUBLISH; PUBLISH_HEAD];
+    head[1..9].copy_from_slice(&first.get().to_be_bytes());
+    head[9..].copy_from_slice(&count.to_be_bytes());
+    head
+}
+
+/// The messages of a Publish frame, counted before it is written: the frame is [`Batch::head`] and the encoded messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     messages: usize,
@@ -202,7 +209,7 @@ pub struct Batch {
 impl Batch {
     /// Whether the batch has room for another message, of any size.
     pub fn has_room(self) -> bool {
-        PUBLISH_HEAD + self.bytes < BATCH_BYTES && self.messages < BATCH_MESSAGES
+        self.frame_len() < BATCH_BYTES && self.messages < BATCH_MESSAGES
     }
 
     /// Counts a message.
@@ -216,9 +223,15 @@ impl Batch {
         self.messages
     }
 
-    /// Total size of the counted messages in bytes.
-    pub fn bytes(self) -> usize {
-        self.bytes
+    /// Size of the frame in bytes.
+    pub fn frame_len(self) -> usize {
+        PUBLISH_HEAD + self.bytes
+    }
+
+    /// The head of the frame if its first message has this number.
+    pub fn head(self, first: Seq) -> [u8; PUBLISH_HEAD] {
+        #[expect(clippy::cast_possible_truncation, reason = "a batch has at most BATCH_MESSAGES")]
+        publish_head(first, self.messages as u32)
     }
 }
 
@@ -233,21 +246,13 @@ impl PublishEncoder {
     /// Begins a frame whose first message has this number. `bytes` is the capacity reserved for messages.
     pub fn new(first: Seq, bytes: usize) -> Self {
         let mut frame = BytesMut::with_capacity(PUBLISH_HEAD + bytes);
-        frame.put_u8(tag::PUBLISH);
-        frame.put_u64(first.get());
-        frame.put_u32(0);
+        frame.put_slice(&publish_head(first, 0));
         Self { frame, count: 0 }
     }
 
     /// Appends a message.
     pub fn push(&mut self, message: &Message) {
         message.lend().encode(&mut self.frame);
-        self.count += 1;
-    }
-
-    /// Appends an encoded message.
-    pub fn push_encoded(&mut self, message: &EncodedMessage) {
-        self.frame.put_slice(&message.0);
         self.count += 1;
     }
 
@@ -468,14 +473,17 @@ mod tests {
         #[test]
         fn a_message_encoded_in_advance_yields_the_same_frame(first in seq(), messages in vec(message(), 1..5)) {
             let mut buffer = BytesMut::new();
-            let mut encoder = PublishEncoder::new(first, 0);
+            let (mut batch, mut parts) = (Batch::default(), Vec::new());
             for message in &messages {
                 let encoded = EncodedMessage::new(message.lend(), &mut buffer);
                 prop_assert_eq!(encoded.len(), message.lend().encoded_len());
                 prop_assert_eq!(encoded.topic(), Ok(message.topic.clone()));
-                encoder.push_encoded(&encoded);
+                batch.add(&encoded);
+                parts.extend_from_slice(encoded.as_bytes());
             }
-            prop_assert_eq!(encoder.finish(), PublisherFrame::Publish { first, messages }.encode());
+            let frame = [&batch.head(first)[..], &parts].concat();
+            prop_assert_eq!(frame.len(), batch.frame_len());
+            prop_assert_eq!(frame, PublisherFrame::Publish { first, messages }.encode());
         }
 
         #[test]

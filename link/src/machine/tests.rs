@@ -55,12 +55,16 @@ impl Link {
 
     fn transmit(&mut self) -> Option<PublisherFrame> {
         match self.transmit_any()? {
-            Transmit::Frame(frame) => Some(PublisherFrame::decode(frame).unwrap()),
+            Transmit::Hello(frame) => Some(PublisherFrame::decode(frame).unwrap()),
+            Transmit::Publish(publish) => {
+                let frame = publish.parts().collect::<Vec<_>>().concat();
+                Some(PublisherFrame::decode(frame.into()).unwrap())
+            }
             Transmit::Ping(_) => panic!("a ping"),
         }
     }
 
-    fn transmit_any(&mut self) -> Option<Transmit> {
+    fn transmit_any(&mut self) -> Option<Transmit<'_>> {
         self.machine.poll_transmit(self.now, &mut || self.queue.pop_front())
     }
 
