@@ -35,7 +35,7 @@ impl Outgoing {
 
     /// Replaces the last frame, which must be written, by one with `length` bytes in these parts.
     pub(crate) fn fill<'a>(&mut self, length: usize, parts: impl Iterator<Item = &'a [u8]>) {
-        let mask = self.masks.next_u32().to_ne_bytes();
+        let mask = self.masks.next_u32();
         self.written = 0;
         self.bytes.clear();
         self.bytes.reserve(MAX_HEADER + length);
@@ -51,7 +51,7 @@ impl Outgoing {
                 self.bytes.extend_from_slice(&(length as u64).to_be_bytes());
             }
         }
-        self.bytes.extend_from_slice(&mask);
+        self.bytes.extend_from_slice(&mask.to_le_bytes());
         let header = self.bytes.len();
         for part in parts {
             let begin = self.bytes.len();
@@ -74,13 +74,16 @@ impl Outgoing {
 }
 
 /// Masks bytes that begin at `offset` in the payload.
-fn apply(mut mask: [u8; 4], offset: usize, bytes: &mut [u8]) {
-    mask.rotate_left(offset % 4);
+fn apply(mask: u32, offset: usize, bytes: &mut [u8]) {
+    #[expect(clippy::cast_possible_truncation, reason = "it is below 4")]
+    let bytes_before = (offset % 4) as u32;
+    // The first byte is the lowest one.
+    let mask = mask.rotate_right(8 * bytes_before);
     let (words, rest) = bytes.as_chunks_mut::<4>();
     for word in words {
-        *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(mask)).to_ne_bytes();
+        *word = (u32::from_le_bytes(*word) ^ mask).to_le_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(mask) {
+    for (byte, key) in rest.iter_mut().zip(mask.to_le_bytes()) {
         *byte ^= key;
     }
 }
