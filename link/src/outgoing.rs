@@ -1,8 +1,8 @@
-//! The WebSocket frame being written: one binary message of a client (RFC 6455, 5.2).
+//! The link frame in progress, as a WebSocket frame: one masked binary message (RFC 6455, 5.2).
 //!
-//! tungstenite reads, and writes control frames. A link frame is copied here instead, masked while it is in the first-level
-//! cache: tungstenite would need it as one piece, copy that piece, and mask the copy. Owns the frame's memory, which the next
-//! frame reuses. Bound: one frame.
+//! Copies each message once, and masks the copy while it is in the first-level cache. tungstenite, which reads and writes
+//! control frames, would need a contiguous frame, copy it, and mask the copy in another pass. Owns the frame's memory, which the
+//! next frame reuses. Bound: one frame.
 
 use std::io::{self, Write};
 
@@ -33,7 +33,7 @@ impl Outgoing {
         Self { bytes: Vec::new(), written: 0, masks: make_rng() }
     }
 
-    /// Replaces the last frame, which must be written, by one with `length` bytes in these parts.
+    /// Begins a frame with `length` bytes of payload in these parts. Only when the last one is written.
     pub(crate) fn fill<'a>(&mut self, length: usize, parts: impl Iterator<Item = &'a [u8]>) {
         let mask = self.masks.next_u32();
         self.written = 0;
@@ -73,7 +73,7 @@ impl Outgoing {
     }
 }
 
-/// Masks bytes that begin at `offset` in the payload.
+/// Masks the bytes at `offset` in the payload (RFC 6455, 5.3).
 fn apply(mask: u32, offset: usize, bytes: &mut [u8]) {
     #[expect(clippy::cast_possible_truncation, reason = "it is below 4")]
     let bytes_before = (offset % 4) as u32;

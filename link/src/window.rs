@@ -21,7 +21,7 @@ pub(crate) struct Window {
     sent: usize,
 }
 
-/// A Publish frame in parts, so that its messages are copied only once, to where the transport masks them.
+/// A Publish frame in parts. The window keeps the messages; the transport copies and masks them in one pass.
 #[derive(Debug)]
 pub(crate) struct Publish<'a> {
     head: [u8; PUBLISH_HEAD],

@@ -69,8 +69,8 @@ pub(crate) enum Stream {
     Tls(Box<StreamOwned<ClientConnection, Socket>>),
 }
 
-/// What tungstenite reads and writes. Link frames are written past it, so each of its writes first finishes the frame that was
-/// begun, or else would block. The reverse is the caller's part: [`Wire::send`] only when tungstenite has written everything.
+/// The stream below tungstenite, which link frames bypass. A write of tungstenite first finishes the link frame in progress, and
+/// returns `WouldBlock` if it cannot.
 pub(crate) struct Wire {
     stream: Stream,
     outgoing: Outgoing,
@@ -105,8 +105,8 @@ impl Wire {
         }
     }
 
-    /// Sends a binary message with `length` bytes in these parts. Returns `WouldBlock` if the kernel does not take all of it;
-    /// `flush` continues.
+    /// Sends a binary message with `length` bytes in these parts, when neither tungstenite nor the last one has unwritten bytes.
+    /// Returns `WouldBlock` if the kernel does not take all of it; `flush` continues.
     pub(crate) fn send<'a>(
         &mut self,
         length: usize,

@@ -199,7 +199,7 @@ fn publish_head(first: Seq, count: u32) -> [u8; PUBLISH_HEAD] {
     head
 }
 
-/// The messages of a Publish frame, counted before it is written: the frame is [`Batch::head`] and the encoded messages.
+/// Counts the messages of a Publish frame, which consists of [`Batch::head`] and the encoded messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     messages: usize,
