@@ -15,8 +15,8 @@ use super::{Broker, EventHandler, HandOver, Since};
 use crate::metrics::{Metrics, Source};
 use crate::process::unix_time;
 use crate::publication::delivery::Delivery;
-use crate::publication::event_body::EventBody;
 use crate::publication::receipt::Receipt;
+use crate::publication::event_body::EventBody;
 use crate::publication::{Author, Content, Event, Held, Item, Publication};
 
 /// The broker of a single node.
@@ -53,10 +53,10 @@ impl MemoryBroker {
                 if self.history.is_off() && !self.events.is_wanted(&topic) {
                     return;
                 }
-                let kept = EventBody::new(&message.payload, message.audience);
-                self.history.append(&topic, kept.clone(), |position| {
+                let stored = EventBody::new(&message.payload, message.audience);
+                self.history.append(&topic, stored.clone(), |position| {
                     if self.events.is_wanted(&topic) {
-                        let delivery = Delivery::new(topic.clone(), kept, position, held);
+                        let delivery = Delivery::new(topic.clone(), stored, position, held);
                         self.events.handle_event(Event::Message(delivery));
                     }
                 });

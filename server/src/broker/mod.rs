@@ -36,8 +36,8 @@ use std::time::Instant;
 use orosync_protocol::{Position, PublisherId, Topic};
 
 use crate::auth::line::Beginning;
-use crate::publication::event_body::EventBody;
 use crate::publication::receipt::Receipt;
+use crate::publication::event_body::EventBody;
 use crate::publication::{Event, Publication};
 use cluster::Cluster;
 use history::HistoryRules;

@@ -1,4 +1,4 @@
-//! The payload and audience of an accepted message, kept for the frames of its event and for the history of its topic.
+//! The payload and audience of an accepted message, stored for the frames of its event and for the history of its topic.
 //!
 //! A single allocation, shared by all holders. It is a copy, so that the message's link frame, which may be much larger, is
 //! freed.
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payload_and_audience_are_kept() {
+    fn payload_and_audience_are_copied() {
         let payload = Payload::check(&Bytes::from_static(b"[1,2]")).unwrap();
         let body = EventBody::new(&payload, Audience::default());
         assert_eq!(body.payload().as_bytes(), b"[1,2]");

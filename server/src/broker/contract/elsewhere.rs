@@ -88,9 +88,9 @@ impl EventHandler for Hub {
         for member in &*self.0.lock().unwrap() {
             let Some(events) = member.events.upgrade() else { continue };
             match &event {
-                Event::Message(Delivery { topic, body: kept, position, .. }) => {
+                Event::Message(Delivery { topic, body, position, .. }) => {
                     if member.subscribed.lock().unwrap().contains_key(topic) {
-                        let delivery = Delivery::new(topic.clone(), kept.clone(), *position, held());
+                        let delivery = Delivery::new(topic.clone(), body.clone(), *position, held());
                         events.handle_event(Event::Message(delivery));
                     }
                 }

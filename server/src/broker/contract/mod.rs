@@ -200,9 +200,9 @@ fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
     let written = stage.written(2000);
     assert_eq!(written, numbers(1..=ALL));
     let all = stage.recover(&topic, Some(since));
-    let kept: Vec<_> = all.events.iter().map(|(_, kept)| said_by(kept)).collect();
-    assert!(!all.complete, "{KEPT} are kept");
-    assert_eq!(kept, written[written.len() - KEPT..]);
+    let stored: Vec<_> = all.events.iter().map(|(_, body)| said_by(body)).collect();
+    assert!(!all.complete, "{KEPT} are stored");
+    assert_eq!(stored, written[written.len() - KEPT..]);
     let few = stage.ask(&topic, Some(since), 10).0.unwrap();
     assert_eq!((few.complete, few.events.len(), few.position), (false, 10, all.position));
 }

@@ -15,8 +15,8 @@ use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, SessionId,
 use crate::auth::line::Beginning;
 use crate::broker::{Broker, EventHandler, Recovered, Since, Unavailable};
 use crate::publication::credit::CreditPool;
-use crate::publication::event_body::EventBody;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
+use crate::publication::event_body::EventBody;
 use crate::publication::{Author, Content, Event, Item, Publication};
 
 /// Time limit for a broker to handle everything that a test publishes: thousands of messages, on a machine under load.
@@ -261,7 +261,7 @@ impl Stage {
     }
 
     /// Waits until at most half as many of the `published` events are in flight as a topic keeps. On a busy machine Redis may
-    /// be silent for so long that its connections are replaced. Kept events can then be read again; more would be a break.
+    /// be silent for so long that its connections are replaced. EventBody events can then be read again; more would be a break.
     pub(super) fn keep_pace(&self, published: u64) {
         let published = usize::try_from(published).unwrap();
         self.wait_for(|| (published <= self.node.count() + KEPT / 2).then_some(()));
@@ -284,6 +284,6 @@ pub(super) fn numbers(numbers: RangeInclusive<u64>) -> Vec<String> {
     numbers.map(|n| n.to_string()).collect()
 }
 
-pub(super) fn said_by(kept: &EventBody) -> String {
-    String::from_utf8_lossy(kept.payload().as_bytes()).into_owned()
+pub(super) fn said_by(body: &EventBody) -> String {
+    String::from_utf8_lossy(body.payload().as_bytes()).into_owned()
 }

@@ -124,7 +124,7 @@ impl History {
     }
 
     /// Appends an event and hands over its position, in order with the topic's other events.
-    pub fn append(&self, topic: &Topic, kept: EventBody, hand_over: impl FnOnce(Position)) {
+    pub fn append(&self, topic: &Topic, body: EventBody, hand_over: impl FnOnce(Position)) {
         let (hash, number) = self.place_of(topic);
         let mut stripe = locked(&self.stripes[number]);
         if stripe.is_off {
@@ -137,7 +137,7 @@ impl History {
         let (key, is_new) = stripe.key(topic, || self.limits_of(topic));
         let history = &mut stripe.topics[key];
         let before = if is_new { Size::default() } else { Size::of(history) };
-        let offset = history.append(kept, now, max_bytes / SHARE);
+        let offset = history.append(body, now, max_bytes / SHARE);
         self.count(before, Size::of(history));
         hand_over(Position { offset, tag });
         drop(stripe);
@@ -364,9 +364,8 @@ mod tests {
         history.recover(&topic(name), since.into(), 1000, |found| recovered = Some(found));
         let Recovered { complete, events, position } = recovered.unwrap();
         assert!(events.last().is_none_or(|(at, _)| *at == position));
-        let said = |(_, kept): &(Position, EventBody)| {
-            String::from_utf8(kept.payload().as_bytes().to_vec()).unwrap()
-        };
+        let said =
+            |(_, body): &(Position, EventBody)| String::from_utf8(body.payload().as_bytes().to_vec()).unwrap();
         (complete, events.iter().map(said).collect())
     }
 

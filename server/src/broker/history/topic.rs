@@ -36,12 +36,12 @@ pub struct TopicHistory {
 struct Entry {
     /// The time in nanoseconds, which takes half the memory of a [`Moment`] and lasts for centuries.
     accepted: u64,
-    kept: EventBody,
+    body: EventBody,
 }
 
 impl Entry {
-    fn new(accepted: Moment, kept: EventBody) -> Self {
-        Self { accepted: u64::try_from(accepted.as_nanos()).unwrap_or(u64::MAX), kept }
+    fn new(accepted: Moment, body: EventBody) -> Self {
+        Self { accepted: u64::try_from(accepted.as_nanos()).unwrap_or(u64::MAX), body }
     }
 
     fn accepted(&self) -> Moment {
@@ -115,14 +115,14 @@ impl TopicHistory {
     }
 
     /// Appends an event accepted at `now` and drops events beyond the bounds, including `max_cost`. Returns its offset.
-    pub fn append(&mut self, kept: EventBody, now: Moment, max_cost: usize) -> u64 {
+    pub fn append(&mut self, body: EventBody, now: Moment, max_cost: usize) -> u64 {
         self.last += 1;
         if self.max_events == 0 {
             self.dropped = Some(now);
             return self.last;
         }
-        self.cost += cost_of(&kept);
-        self.events.push_back(Entry::new(now, kept));
+        self.cost += cost_of(&body);
+        self.events.push_back(Entry::new(now, body));
         while self.events.len() > self.max_events || self.cost > max_cost {
             self.drop_oldest();
         }
@@ -143,7 +143,7 @@ impl TopicHistory {
     /// Drops the oldest event. Returns whether there was one.
     pub fn drop_oldest(&mut self) -> bool {
         let Some(oldest) = self.events.pop_front() else { return false };
-        self.cost -= cost_of(&oldest.kept);
+        self.cost -= cost_of(&oldest.body);
         self.dropped = Some(oldest.accepted());
         true
     }
@@ -151,12 +151,12 @@ impl TopicHistory {
     /// The requested events, at most the latest `most`, with positions of this tag.
     pub fn latest(&self, from: Start, most: usize, tag: u64) -> Latest {
         let length = self.events.len();
-        let kept_from = self.last - length as u64;
+        let before_first = self.last - length as u64;
         let (start, mut complete) = match from {
             Start::Offset(offset) if offset > self.last => (0, false),
             Start::Offset(offset) => {
-                let start = usize::try_from(offset.saturating_sub(kept_from)).unwrap_or(length);
-                (start, offset >= kept_from)
+                let start = usize::try_from(offset.saturating_sub(before_first)).unwrap_or(length);
+                (start, offset >= before_first)
             }
             Start::Moment(moment) => (
                 self.events.partition_point(|entry| entry.accepted() < moment),
@@ -166,14 +166,14 @@ impl TopicHistory {
         let cut = (length - start).saturating_sub(most);
         complete &= cut == 0;
         let start = start + cut;
-        let positions = (kept_from + 1 + start as u64..).map(|offset| Position { offset, tag });
-        let events = positions.zip(self.events.range(start..).map(|entry| entry.kept.clone())).collect();
+        let positions = (before_first + 1 + start as u64..).map(|offset| Position { offset, tag });
+        let events = positions.zip(self.events.range(start..).map(|entry| entry.body.clone())).collect();
         Latest { complete, events }
     }
 }
 
-fn cost_of(kept: &EventBody) -> usize {
-    kept.cost() + EVENT_COST
+fn cost_of(body: &EventBody) -> usize {
+    body.cost() + EVENT_COST
 }
 
 #[cfg(test)]
@@ -193,19 +193,19 @@ mod tests {
         TopicHistory::new(Topic::parse("t").unwrap(), max_events, HOUR, 0, None)
     }
 
-    fn kept(n: u64) -> EventBody {
+    fn body(n: u64) -> EventBody {
         EventBody::new(&Payload::from_encoder(Bytes::from(n.to_string())).unwrap(), Audience::default())
     }
 
     /// Appends the numbers from `from` to `to`, each at the second of the same number.
     fn append(history: &mut TopicHistory, from: u64, to: u64) {
-        (from..=to).for_each(|n| assert_eq!(history.append(kept(n), at(n), usize::MAX), n));
+        (from..=to).for_each(|n| assert_eq!(history.append(body(n), at(n), usize::MAX), n));
     }
 
     /// The offsets, which equal the payloads.
     fn offsets(latest: &Latest) -> Vec<u64> {
-        for (at, kept) in &latest.events {
-            assert_eq!(kept.payload().as_bytes(), at.offset.to_string().as_bytes());
+        for (at, body) in &latest.events {
+            assert_eq!(body.payload().as_bytes(), at.offset.to_string().as_bytes());
         }
         latest.events.iter().map(|(at, _)| at.offset).collect()
     }
@@ -258,13 +258,13 @@ mod tests {
     fn events_are_dropped_by_age_and_cost_and_if_none_may_be_kept() {
         let mut history = history(100);
         append(&mut history, 1, 3);
-        history.append(kept(3602), at(3602), usize::MAX);
+        history.append(body(3602), at(3602), usize::MAX);
         assert_eq!((history.count(), history.dropped()), (3, Some(at(1))));
-        history.append(kept(3603), at(3603), 2 * (EVENT_COST + 4));
+        history.append(body(3603), at(3603), 2 * (EVENT_COST + 4));
         assert_eq!((history.count(), history.cost()), (2, 2 * (EVENT_COST + 4)));
         history.set_limits(0, HOUR, at(3603));
         assert_eq!(history.cost(), 0);
-        history.append(kept(3604), at(3604), usize::MAX);
+        history.append(body(3604), at(3604), usize::MAX);
         assert_eq!((history.count(), history.cost(), history.last()), (0, 0, 6));
         assert!(
             history.latest(Start::Offset(6), 9, 7).complete
@@ -284,6 +284,6 @@ mod tests {
             !history.latest(Start::Moment(at(3)), 9, 7).complete
                 && history.latest(Start::Moment(at(4)), 9, 7).complete
         );
-        assert_eq!(history.append(kept(8), at(8), usize::MAX), 8);
+        assert_eq!(history.append(body(8), at(8), usize::MAX), 8);
     }
 }

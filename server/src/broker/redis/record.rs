@@ -81,7 +81,7 @@ impl Entry {
     }
 
     /// Payload and audience, in the form for delivery to sessions.
-    pub(super) fn kept(&self) -> EventBody {
+    pub(super) fn event_body(&self) -> EventBody {
         let (audience, payload) = self.parts().unwrap_or_else(|_| (Audience::default(), Payload::null()));
         EventBody::new(&payload, audience)
     }

@@ -31,7 +31,7 @@ pub(super) struct Meanwhile {
 #[derive(Debug)]
 pub(super) struct Delivered {
     pub(super) position: Position,
-    pub(super) kept: EventBody,
+    pub(super) body: EventBody,
     pub(super) accepted: u64,
     pub(super) bytes: usize,
     _credit: Credit,
@@ -42,11 +42,11 @@ impl Meanwhile {
         Self { from, ..Self::default() }
     }
 
-    pub(super) fn push(&mut self, entry: &Entry, kept: EventBody, pool: &Arc<CreditPool>) {
+    pub(super) fn push(&mut self, entry: &Entry, body: EventBody, pool: &Arc<CreditPool>) {
         let bytes = entry.bytes() + KEPT_COST;
         let Entry { position, accepted, .. } = *entry;
         self.bytes += bytes;
-        self.events.push_back(Delivered { position, kept, accepted, bytes, _credit: pool.take(bytes) });
+        self.events.push_back(Delivered { position, body, accepted, bytes, _credit: pool.take(bytes) });
         while (self.bytes > MAX_KEPT_BYTES || !pool.is_available())
             && let Some(dropped) = self.events.pop_front()
         {

@@ -34,7 +34,7 @@ pub(super) fn recovered<'a>(
     clock: RedisClock,
     later: impl Iterator<Item = &'a Delivered>,
 ) -> Recovered {
-    let later: Vec<_> = later.map(|event| (event.position, event.kept.clone(), event.accepted)).collect();
+    let later: Vec<_> = later.map(|event| (event.position, event.body.clone(), event.accepted)).collect();
     let position = later.last().map_or(read.position, |(at, ..)| *at);
     let (from, mut complete) = match asked.since {
         None => return Recovered { position, complete: true, events: Vec::new() },
@@ -49,9 +49,9 @@ pub(super) fn recovered<'a>(
             None => (0, false),
         },
     };
-    let read = read.entries.iter().map(|entry| (entry.position, entry.kept(), entry.accepted));
+    let read = read.entries.iter().map(|entry| (entry.position, entry.event_body(), entry.accepted));
     let events = read.chain(later).filter(|(.., accepted)| *accepted >= from);
-    let mut events: Vec<_> = events.map(|(at, kept, _)| (at, kept)).collect();
+    let mut events: Vec<_> = events.map(|(at, body, _)| (at, body)).collect();
     let over = events.len().saturating_sub(asked.most);
     events.drain(..over);
     complete &= over == 0;

@@ -213,16 +213,16 @@ impl State {
     pub(super) fn deliver(&mut self, entry: &Entry, sink: &Sink<'_>) {
         self.at = Some(At { position: entry.position, accepted: entry.accepted });
         let is_kept = self.reads > 0;
-        let kept = (sink.is_wanted || is_kept).then(|| entry.kept());
+        let body = (sink.is_wanted || is_kept).then(|| entry.event_body());
         if control::is_control(sink.topic) {
             self.disconnect(entry, sink);
-        } else if let (true, Some(kept)) = (sink.is_wanted, &kept) {
+        } else if let (true, Some(body)) = (sink.is_wanted, &body) {
             let held = Held::new(sink.inbound.take(entry.bytes()), None);
-            let delivery = Delivery::new(sink.topic.clone(), kept.clone(), entry.position, held);
+            let delivery = Delivery::new(sink.topic.clone(), body.clone(), entry.position, held);
             sink.events.handle_event(Event::Message(delivery));
         }
-        if let (true, Some(kept)) = (is_kept, kept) {
-            self.meanwhile.push(entry, kept, sink.kept);
+        if let (true, Some(body)) = (is_kept, body) {
+            self.meanwhile.push(entry, body, sink.kept);
         }
     }
 
