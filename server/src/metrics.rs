@@ -42,8 +42,8 @@ pub struct Metrics {
     pub sessions_closed: ByReason,
     /// Connections that ended before their session began. The label is that of the answer (`handshake/answers.rs`).
     pub handshakes_refused: ByReason,
-    /// Tickets that were refused. The label is `TicketError::label`, or says that the ticket was used before.
-    pub tickets_refused: ByReason,
+    /// Tickets that were rejected. The label is `TicketError::label`, or says that the ticket was used before.
+    pub tickets_rejected: ByReason,
     /// Resume tickets that were issued to sessions.
     pub resume_tickets_issued: Counter,
     /// Resume tickets that opened a session.
@@ -73,7 +73,7 @@ pub struct Metrics {
     /// Memory of these events, as it counts towards `history.bytes`.
     pub history_bytes: Gauge,
     /// Events that were dropped early because `history.bytes` was reached.
-    pub history_dropped: Counter,
+    pub history_events_dropped: Counter,
     /// Calls of `orosync/subscribe` that asked for missed events.
     pub recoveries: Counter,
     /// Those calls whose answer could not guarantee completeness.
@@ -81,19 +81,19 @@ pub struct Metrics {
     /// Those calls that failed because the broker was unavailable; the session has to retry.
     pub recoveries_unavailable: Counter,
     /// Broker calls that were retried because their outcome was unknown.
-    pub broker_calls_again: Counter,
-    /// Messages that Redis had accepted and lost in a failover.
-    pub broker_lost: Counter,
-    /// Reads of a topic because pushes may have been missed.
+    pub broker_retries: Counter,
+    /// Messages that Redis had accepted and then lost in a failover.
+    pub broker_messages_lost: Counter,
+    /// Gaps: topics that were read because pushes may have been missed.
     pub broker_gaps: Counter,
-    /// Those reads that found events lost for good.
+    /// Breaks: gaps whose events Redis no longer has.
     pub broker_breaks: Counter,
-    /// Pushes that were dropped because the buffer was full. Their topics are read instead.
-    pub broker_dropped: Counter,
+    /// Pushes from Redis that were dropped because the node's buffer for them was full. Their topics are read instead.
+    pub broker_pushes_dropped: Counter,
     /// Whether messages to many sessions are sent with `io_uring`. The label `reason` is `shard::trial::Reason::label`.
     pub io_uring: StateByReason,
     /// Log lines that a rate limit suppressed.
-    pub log_lines_left_out: Counter,
+    pub log_lines_suppressed: Counter,
     /// Topics on which something was refused. Topic names are input and must not be labels.
     pub refused_topics: RefusedTopics,
     registry: Registry,
@@ -118,7 +118,7 @@ impl Metrics {
             sessions_closed: declare.by_reason("sessions_closed", "Sessions that ended"),
             handshakes_refused: declare
                 .by_reason("handshakes_refused", "Connections that ended before a session began"),
-            tickets_refused: declare.by_reason("tickets_refused", "Refused tickets"),
+            tickets_rejected: declare.by_reason("tickets_rejected", "Rejected tickets"),
             resume_tickets_issued: declare
                 .plain("resume_tickets_issued", "Resume tickets issued to sessions"),
             resume_tickets_used: declare.plain("resume_tickets_used", "Resume tickets that opened a session"),
@@ -137,8 +137,8 @@ impl Metrics {
             history_events: declare.plain("history_events", "Events in all histories"),
             history_bytes: declare
                 .plain("history_bytes", "Memory of all histories, limited by history.bytes"),
-            history_dropped: declare
-                .plain("history_dropped", "Events dropped early because history.bytes was reached"),
+            history_events_dropped: declare
+                .plain("history_events_dropped", "Events dropped early because history.bytes was reached"),
             recoveries: declare.plain("recoveries", "Requests for missed events"),
             recoveries_incomplete: declare
                 .plain("recoveries_incomplete", "Requests for missed events whose answer may be incomplete"),
@@ -146,17 +146,19 @@ impl Metrics {
                 "recoveries_unavailable",
                 "Requests for missed events that failed because the broker was unavailable",
             ),
-            broker_calls_again: declare
-                .plain("broker_calls_again", "Broker calls retried because their outcome was unknown"),
-            broker_lost: declare.plain("broker_lost", "Acknowledged messages lost in a Redis failover"),
-            broker_gaps: declare.plain("broker_gaps", "Topic reads because pushes may have been missed"),
-            broker_breaks: declare.plain("broker_breaks", "Topic reads that found events lost for good"),
-            broker_dropped: declare.plain("broker_dropped", "Pushes dropped because the buffer was full"),
+            broker_retries: declare
+                .plain("broker_retries", "Broker calls retried because their outcome was unknown"),
+            broker_messages_lost: declare
+                .plain("broker_messages_lost", "Acknowledged messages lost in a Redis failover"),
+            broker_gaps: declare.plain("broker_gaps", "Topics read because pushes may have been missed"),
+            broker_breaks: declare.plain("broker_breaks", "Gaps whose events Redis no longer has"),
+            broker_pushes_dropped: declare
+                .plain("broker_pushes_dropped", "Pushes from Redis dropped because the buffer was full"),
             io_uring: StateByReason(declare.plain(
                 "io_uring",
                 "Whether messages to many sessions are sent with io_uring (1 or 0), by reason of the choice",
             )),
-            log_lines_left_out: declare.plain("log_lines_left_out", "Log lines suppressed by a rate limit"),
+            log_lines_suppressed: declare.plain("log_lines_suppressed", "Log lines suppressed by a rate limit"),
             refused_topics: RefusedTopics::default(),
             registry,
         }
@@ -313,7 +315,7 @@ mod tests {
             "orosync_messages_duplicate_total 0",
             "orosync_deliveries_total 1000",
             "orosync_io_uring{reason=\"measured\"} 1",
-            "orosync_log_lines_left_out_total 0",
+            "orosync_log_lines_suppressed_total 0",
             &format!("orosync_node_info{{node=\"{}\"}} 1", metrics.node),
             "# EOF",
         ] {
@@ -329,7 +331,7 @@ mod tests {
         for by_reason in [
             &metrics.sessions_closed,
             &metrics.handshakes_refused,
-            &metrics.tickets_refused,
+            &metrics.tickets_rejected,
             &metrics.connections_refused,
             &metrics.subscriptions_refused,
             &metrics.messages_refused,

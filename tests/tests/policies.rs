@@ -180,7 +180,7 @@ fn a_ticket_for_pages_of_some_hosts_is_refused_from_others_and_stays_good() {
     assert_eq!(status(&ticket_for_pages(&[]), "Origin: https://evil.example\r\n"), "101");
 
     server.await_metric(r#"orosync_handshakes_refused_total{reason="origin"}"#, 6.0);
-    server.await_metric(r#"orosync_tickets_refused_total{reason="origin"}"#, 6.0);
+    server.await_metric(r#"orosync_tickets_rejected_total{reason="origin"}"#, 6.0);
     let line = server.await_line(r#""reason":"origin""#);
     assert!(line.contains("only for pages of crm.example.com, *.shop.example, but"), "{line}");
 }

@@ -59,7 +59,7 @@ fn a_header_from_anybody_else_is_not_believed() {
     assert!(
         status(&mut client, "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n").contains(" 401 ")
     );
-    let line = server.await_line("ticket refused");
+    let line = server.await_line("ticket rejected");
     assert!(line.contains(r#""peer":"127.0.0.1:"#) && !line.contains("203.0.113.9"), "{line}");
 }
 
@@ -67,7 +67,7 @@ fn a_header_from_anybody_else_is_not_believed() {
 fn a_trusted_proxy_on_the_unix_socket_is_believed() {
     let mut server = Server::start_with("trusted_proxies = [\"unix:\"]\n");
     assert!(status(&mut Client::connect_unix(&server), "X-Forwarded-For: 203.0.113.9\r\n").contains(" 401 "));
-    let line = server.await_line("ticket refused");
+    let line = server.await_line("ticket rejected");
     assert!(line.contains(r#""peer":"203.0.113.9""#), "{line}");
 }
 

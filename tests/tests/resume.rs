@@ -172,7 +172,7 @@ fn neither_kind_of_ticket_is_taken_for_the_other_and_a_resume_ticket_has_one_pla
         ("malformed", "101", "/".to_owned(), twice),
         ("malformed", "101", format!("/?ticket={ordinary}"), offer("")),
     ] {
-        let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
+        let metric = format!("orosync_tickets_rejected_total{{reason=\"{reason}\"}}");
         let before = server.metric(&metric);
         assert_eq!(status(&server, &target, &headers), answer, "{target} {headers}");
         server.await_metric(&metric, before + 1.0);

@@ -106,7 +106,7 @@ fn each_wrong_ticket_is_refused_counted_and_logged_with_its_reason() {
         let mut server = Server::start_with(&configuration);
         assert!(status(&server, &format!("/?ticket={used}"), WAMP).contains(" 101 "));
         for (name, reason, ticket) in some {
-            let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
+            let metric = format!("orosync_tickets_rejected_total{{reason=\"{reason}\"}}");
             let before = server.metric(&metric);
             let line = status(&server, &format!("/?ticket={ticket}"), WAMP);
             assert_eq!(line, "HTTP/1.1 401 Unauthorized", "{name}");

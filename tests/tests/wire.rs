@@ -110,7 +110,7 @@ fn a_bad_ticket_is_refused_by_http_before_the_101_and_the_log_says_why() {
     }
     assert!(server.log().iter().all(|line| !line.contains(&used)), "a ticket never stands in the log");
     assert!(
-        (server.metric(r#"orosync_tickets_refused_total{reason="replayed"}"#) - 1.0).abs() < f64::EPSILON
+        (server.metric(r#"orosync_tickets_rejected_total{reason="replayed"}"#) - 1.0).abs() < f64::EPSILON
     );
 }
 

@@ -21,7 +21,7 @@ final class ServerFacts
         'Bytes of those' => ['orosync_delivered_bytes_total'],
         'Refused subscriptions' => ['orosync_subscriptions_refused_total'],
         'Refused messages' => ['orosync_messages_refused_total'],
-        'Refused tickets' => ['orosync_tickets_refused_total'],
+        'Rejected tickets' => ['orosync_tickets_rejected_total'],
     ];
 
     /** @param list<string> $addresses host and port of `admin_bind`, for each node */

@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 /// The rate limits of the log lines that clients cause. Each kind has its own, so that a flood of one does not hide others.
 #[derive(Debug)]
 pub struct LogLimits {
-    /// Refused tickets.
+    /// Rejected tickets.
     pub tickets: RateLimited,
     /// Refused connections: no capacity, no TLS.
     pub connections: RateLimited,
@@ -25,7 +25,7 @@ pub struct LogLimits {
 impl LogLimits {
     /// Allows `max` lines of each kind per `interval`. Suppressed lines are counted.
     pub fn new(max: u32, interval: Duration, metrics: &Metrics) -> Self {
-        let limited = || RateLimited::new(max, interval, metrics.log_lines_left_out.clone());
+        let limited = || RateLimited::new(max, interval, metrics.log_lines_suppressed.clone());
         Self {
             tickets: limited(),
             connections: limited(),

@@ -73,7 +73,7 @@ impl Session {
                 shared.metrics.tickets_refused.count(error.label());
                 if let Some(left_out) = shared.log_limits.tickets.admit(now) {
                     let (reason, problem) = (error.label(), error.to_string());
-                    warn!(%peer, reason, left_out, "ticket refused: {}", clip(&problem));
+                    warn!(%peer, reason, left_out, "ticket rejected: {}", clip(&problem));
                 }
             }
             Cause::Origin(origin) => {

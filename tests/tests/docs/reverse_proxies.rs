@@ -296,7 +296,7 @@ fn each_reverse_proxy_passes_browsers_and_publishers_on_and_says_who_they_are() 
         let mut refused = proxy.browser();
         let head = refused.handshake("/ws?ticket=wrong", &format!("{WAMP}{FORGED}"));
         assert!(head.starts_with("HTTP/1.1 401 "), "{}: {head}", block.place);
-        let line = place.server_mut().await_line("ticket refused");
+        let line = place.server_mut().await_line("ticket rejected");
         assert!(line.contains(&format!(r#""peer":"{BROWSER}"#)), "{}: {line}", block.place);
 
         let (mut client, ticket) = proxy.session();

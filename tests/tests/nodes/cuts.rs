@@ -58,7 +58,7 @@ fn connections_for_commands_are_cut_and_what_nobody_knows_of_is_sent_again() {
         assert!(redis.ask::<usize>(&["CLIENT", "KILL", "TYPE", "normal"]) >= 1);
         Instant::now()
     });
-    assert!(sum(&nodes, 2, "orosync_broker_lost_total") < 1.0);
+    assert!(sum(&nodes, 2, "orosync_broker_messages_lost_total") < 1.0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use orosync_tests::server::Server;
 /// Time within which delivery resumes once Redis is available.
 const SOON: Duration = Duration::from_secs(5);
 
-const LOST: &str = "orosync_broker_lost_total";
+const LOST: &str = "orosync_broker_messages_lost_total";
 
 /// Configuration with a long history, for sessions that reconnect late.
 const KEEPS: &str = "\

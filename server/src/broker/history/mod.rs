@@ -216,7 +216,7 @@ impl History {
             }
             let before = Size::of(history);
             if history.drop_oldest() {
-                self.metrics.history_dropped.inc();
+                self.metrics.history_events_dropped.inc();
                 self.count(before, Size::of(history));
                 ages.push(Reverse((history.oldest().unwrap_or(age), number, key)));
             } else {
@@ -449,13 +449,13 @@ mod tests {
         }
         assert_eq!(recover(&history, "quiet", since(quiet)), (true, vec!["1".into()]));
         assert_eq!(history.metrics.history_events.get(), 3, "two of the noisy topic");
-        assert_eq!(history.metrics.history_dropped.get(), 0, "by its own bound");
+        assert_eq!(history.metrics.history_events_dropped.get(), 0, "by its own bound");
         for n in 0..10 {
             publish(&history, &format!("other/{n}"), &large);
             assert!(!history.is_over(100_000));
         }
         assert_eq!(recover(&history, "quiet", since(quiet)), (false, vec![]), "it was the oldest");
-        assert!(history.metrics.history_dropped.get() > 0);
+        assert!(history.metrics.history_events_dropped.get() > 0);
     }
 
     #[test]

@@ -277,7 +277,7 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
     for (broker, metrics, settlements) in &nodes {
         publish(broker, PublisherId(7), &topic, 1, settlements);
         wait_for("the call has ended", || {
-            (metrics.broker_calls_again.get() > 0 || settlements.count() > 0).then_some(())
+            (metrics.broker_retries.get() > 0 || settlements.count() > 0).then_some(())
         });
         assert_eq!(settlements.count(), 0);
     }

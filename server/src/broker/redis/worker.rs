@@ -496,7 +496,7 @@ impl Worker {
                 drop(credit);
             }
             Push::Dropped { channel } => {
-                self.metrics.broker_dropped.inc();
+                self.metrics.broker_pushes_dropped.inc();
                 if let Some(topic) = self.keys.topic(&channel) {
                     self.topics.handle_dropped(&topic);
                 }
@@ -585,9 +585,9 @@ impl Worker {
     fn count(&mut self) {
         let outbox = self.outbox.take_counts();
         self.metrics.messages_duplicate.inc_by(outbox.duplicates);
-        self.metrics.broker_calls_again.inc_by(outbox.again);
+        self.metrics.broker_retries.inc_by(outbox.again);
         if outbox.lost > 0 {
-            self.metrics.broker_lost.inc_by(outbox.lost);
+            self.metrics.broker_messages_lost.inc_by(outbox.lost);
             error!(
                 messages = outbox.lost,
                 "Redis has forgotten messages that it had accepted: a replica was promoted that did not have them. \

@@ -191,7 +191,7 @@ fn a_ticket_whose_check_fails_is_refused_with_the_reason() {
         assert_eq!(answer.contains("Retry-After: "), status == "503", "{answer}");
         let metrics = &clustered.stage.metrics;
         assert_eq!(metrics.handshakes_refused.total(refusal), 1);
-        assert_eq!(metrics.tickets_refused.total(reason), 1);
+        assert_eq!(metrics.tickets_rejected.total(reason), 1);
     }
     assert_eq!(clustered.open_sessions(), 0);
 }
@@ -322,7 +322,7 @@ fn a_resume_ticket_revoked_during_its_check_is_refused() {
     clustered.revocations.record(&Disconnect::Id { role: Role::User, uid: 7.into() }, (), UNIX_NOW);
     clustered.answer(FirstUse::Yes);
     assert_eq!(clustered.close_code(key), 4010);
-    assert_eq!(clustered.stage.metrics.tickets_refused.total("revoked"), 1);
+    assert_eq!(clustered.stage.metrics.tickets_rejected.total("revoked"), 1);
 }
 
 #[test]
