@@ -96,7 +96,7 @@ impl fmt::Display for Clipped<'_> {
 pub struct RateLimited {
     max: u32,
     interval: Duration,
-    left_out_total: Counter,
+    suppressed_total: Counter,
     window: Mutex<Option<Window>>,
 }
 
@@ -104,30 +104,30 @@ pub struct RateLimited {
 struct Window {
     since: Instant,
     passed: u32,
-    left_out: u64,
+    suppressed: u64,
 }
 
 impl RateLimited {
-    /// Allows `max` lines per `interval`. Suppressed lines are also counted in `left_out_total`.
-    pub fn new(max: u32, interval: Duration, left_out_total: Counter) -> Self {
-        Self { max, interval, left_out_total, window: Mutex::new(None) }
+    /// Allows `max` lines per `interval`. Suppressed lines are also counted in `suppressed_total`.
+    pub fn new(max: u32, interval: Duration, suppressed_total: Counter) -> Self {
+        Self { max, interval, suppressed_total, window: Mutex::new(None) }
     }
 
     /// If a line may be written at `now`: the number of lines suppressed since the previous one. `None`: suppress this line.
     pub fn admit(&self, now: Instant) -> Option<u64> {
         // A panic while the lock is held cannot leave the window inconsistent.
         let mut slot = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = slot.get_or_insert(Window { since: now, passed: 0, left_out: 0 });
+        let window = slot.get_or_insert(Window { since: now, passed: 0, suppressed: 0 });
         if now.saturating_duration_since(window.since) >= self.interval {
             window.since = now;
             window.passed = 0;
         }
         if window.passed < self.max {
             window.passed += 1;
-            Some(std::mem::take(&mut window.left_out))
+            Some(std::mem::take(&mut window.suppressed))
         } else {
-            window.left_out += 1;
-            self.left_out_total.inc();
+            window.suppressed += 1;
+            self.suppressed_total.inc();
             None
         }
     }

@@ -291,8 +291,8 @@ impl Distributor {
 
     fn refuse(&self, peer: Peer, reason: &'static str, why: &dyn fmt::Display) {
         self.metrics.connections_refused.count(reason);
-        if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
-            warn!(%peer, reason, left_out, "connection refused: {why}");
+        if let Some(suppressed) = self.refusals_logged.admit(Instant::now()) {
+            warn!(%peer, reason, suppressed, "connection refused: {why}");
         }
     }
 

@@ -109,10 +109,10 @@ impl Admission<'_> {
         if reason != NOT_A_TOPIC {
             metrics.refused_topics.count(action, topic, reason, now);
         }
-        if let Some(left_out) = log_limit.admit(now) {
+        if let Some(suppressed) = log_limit.admit(now) {
             let user = identity.user.as_deref().unwrap_or("nobody");
             warn!(
-                %peer, role = %identity.role, user = %clip(user), topic = %clip(topic), reason, left_out,
+                %peer, role = %identity.role, user = %clip(user), topic = %clip(topic), reason, suppressed,
                 "{what}"
             );
         }

@@ -358,9 +358,9 @@ impl Session {
     pub fn handle_read_error(&mut self, error: &io::Error, shared: &Shared, now: Instant) {
         if error.kind() == io::ErrorKind::InvalidData && self.protocol().is_none() && !self.is_ending() {
             shared.metrics.handshakes_refused.count("tls");
-            if let Some(left_out) = shared.log_limits.connections.admit(now) {
+            if let Some(suppressed) = shared.log_limits.connections.admit(now) {
                 let error = error.to_string();
-                warn!(peer = %self.client.peer, reason = "tls", left_out, "connection refused: {}", clip(&error));
+                warn!(peer = %self.client.peer, reason = "tls", suppressed, "connection refused: {}", clip(&error));
             }
         }
         self.handle_error();

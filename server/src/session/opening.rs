@@ -70,17 +70,17 @@ impl Session {
         let peer = &self.client.peer;
         match cause {
             Cause::Ticket(error) => {
-                shared.metrics.tickets_refused.count(error.label());
-                if let Some(left_out) = shared.log_limits.tickets.admit(now) {
+                shared.metrics.tickets_rejected.count(error.label());
+                if let Some(suppressed) = shared.log_limits.tickets.admit(now) {
                     let (reason, problem) = (error.label(), error.to_string());
-                    warn!(%peer, reason, left_out, "ticket rejected: {}", clip(&problem));
+                    warn!(%peer, reason, suppressed, "ticket rejected: {}", clip(&problem));
                 }
             }
             Cause::Origin(origin) => {
-                if let Some(left_out) = shared.log_limits.connections.admit(now) {
+                if let Some(suppressed) = shared.log_limits.connections.admit(now) {
                     let origin = clip(origin);
                     warn!(
-                        %peer, reason = "origin", left_out,
+                        %peer, reason = "origin", suppressed,
                         "connection refused: pages of {origin} may not connect. To allow them, add the host to auth.allowed_origins"
                     );
                 }
@@ -115,9 +115,9 @@ impl Session {
         shared.metrics.handshakes_refused.count(refusal.label());
         debug!(peer = %self.client.peer, reason = refusal.label(), "handshake refused");
         if let Refusal::Full(full) = refusal
-            && let Some(left_out) = shared.log_limits.connections.admit(now)
+            && let Some(suppressed) = shared.log_limits.connections.admit(now)
         {
-            warn!(peer = %self.client.peer, reason = full.label(), left_out, "connection refused: {full}");
+            warn!(peer = %self.client.peer, reason = full.label(), suppressed, "connection refused: {full}");
         }
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue accepts any frame");

@@ -46,8 +46,8 @@ impl Publisher {
         events: &mut Vec<SessionEvent>,
     ) -> Result<(), CloseReason> {
         let broken = |problem: &dyn fmt::Display| {
-            if let Some(left_out) = admission.shared.log_limits.invalid_frames.admit(admission.now) {
-                warn!(peer = %admission.peer, left_out, "invalid frame from a publisher: {problem}");
+            if let Some(suppressed) = admission.shared.log_limits.invalid_frames.admit(admission.now) {
+                warn!(peer = %admission.peer, suppressed, "invalid frame from a publisher: {problem}");
             }
             CloseReason::BadMessage
         };
