@@ -208,7 +208,7 @@ impl Machine {
     }
 
     /// Whether all endpoints have failed, some because they do not acknowledge, and nothing was acknowledged since.
-    pub(crate) fn nobody_acknowledges(&self) -> bool {
+    pub(crate) fn is_stalled(&self) -> bool {
         self.doubt > Doubt::None && self.failed_attempts >= self.rotation.count()
     }
 
@@ -435,7 +435,7 @@ impl Machine {
 
     /// How long an endpoint may ask for patience. No limit for a sole endpoint once its silence was reported.
     fn patience(&self) -> Option<Duration> {
-        (!self.is_only() || !self.nobody_acknowledges()).then_some(PATIENCE)
+        (!self.is_only() || !self.is_stalled()).then_some(PATIENCE)
     }
 
     fn is_only(&self) -> bool {

@@ -34,19 +34,18 @@ impl Neighbours {
     /// Records a node's report. Returns another endpoint whose node was in another cluster while this one was running.
     pub(crate) fn handle_answer(&mut self, now: Instant, endpoint: usize, said: Membership) -> Option<usize> {
         let began = now.checked_sub(said.running).map(|began| began + INACCURACY);
-        let is_stranger = |seen: &Seen| {
+        let is_of_another_cluster = |seen: &Seen| {
             // The uptime exceeds this machine's clock, so the node was running all the time.
             seen.cluster != said.cluster && began.is_none_or(|began| began < seen.alive)
         };
-        let stranger = self
-            .seen
-            .iter()
-            .enumerate()
-            .position(|(other, seen)| other != endpoint && seen.as_ref().is_some_and(is_stranger));
+        let other =
+            self.seen.iter().enumerate().position(|(other, seen)| {
+                other != endpoint && seen.as_ref().is_some_and(is_of_another_cluster)
+            });
         if let Some(seen) = self.seen.get_mut(endpoint) {
             *seen = Some(Seen { cluster: said.cluster, alive: now });
         }
-        stranger
+        other
     }
 
     /// The connection to an endpoint was lost; `heard` is when it last sent anything.
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_of_one_cluster_are_no_strangers() {
+    fn nodes_of_one_cluster_do_not_mismatch() {
         let mut neighbours = Neighbours::new(2);
         for time in 0..4 {
             assert_eq!(neighbours.handle_answer(minute(time), time as usize % 2, since(60, 7)), None);
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_was_started_anew_is_no_stranger_to_itself() {
+    fn a_restarted_node_does_not_mismatch_itself() {
         let mut neighbours = Neighbours::new(1);
         assert_eq!(neighbours.handle_answer(minute(0), 0, since(60, 7)), None);
         assert_eq!(neighbours.handle_answer(minute(9), 0, since(1, 8)), None);

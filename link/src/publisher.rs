@@ -123,9 +123,9 @@ impl Publisher {
 
     /// A warning that two of the endpoints are not nodes of one cluster, once that is known. Cheap enough to call after each
     /// message.
-    pub fn strangers(&self) -> Option<&str> {
+    pub fn cluster_mismatch(&self) -> Option<&str> {
         let link = self.link.as_ref().filter(|_| self.generation == process::generation())?;
-        link.shared.record.strangers()
+        link.shared.record.cluster_mismatch()
     }
 
     /// The latest refusals by topic, at most [`MAX_REFUSALS`](crate::status::MAX_REFUSALS), latest last. No I/O.
@@ -259,7 +259,7 @@ impl Link {
             refused: tally.refused,
             reconnects: record.reconnects(),
             outages: record.outages(),
-            nobody_acknowledges: record.nobody_acknowledges(),
+            is_stalled: record.is_stalled(),
             undeliverable: record.undeliverable(),
             last_error: record.last_error(),
         }

@@ -192,7 +192,7 @@ impl Pump {
                     self.record.add_undeliverable(undeliverable);
                 }
                 self.exit.give_back(heard.freed);
-                self.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
+                self.record.set_stalled(self.machine.is_stalled());
                 if heard.welcomed {
                     self.record.count_opened();
                     answered = Some(self.probe);

@@ -65,8 +65,8 @@ pub struct Status {
     /// Number of outages. One begins when an attempt to connect has failed with every endpoint after an earlier success, or
     /// when an endpoint that answers did not acknowledge in time and no other endpoint was available or acknowledged either.
     pub outages: u64,
-    /// Whether an outage of the second kind lasts: nothing is acknowledged, whatever the state.
-    pub nobody_acknowledges: bool,
+    /// Whether an outage of the second kind lasts: no endpoint acknowledges, whatever the state.
+    pub is_stalled: bool,
     /// Messages that the server acknowledged but does not deliver.
     pub undeliverable: u64,
     /// Message of the last error. It remains after the link has recovered.
@@ -112,7 +112,7 @@ impl Status {
             refused: 0,
             reconnects: 0,
             outages: 0,
-            nobody_acknowledges: false,
+            is_stalled: false,
             undeliverable: 0,
             last_error: None,
         }
@@ -125,23 +125,23 @@ pub(crate) struct Record {
     state: AtomicU8,
     opened: AtomicU64,
     outages: AtomicU64,
-    nobody_acknowledges: AtomicBool,
+    is_stalled: AtomicBool,
     undeliverable: AtomicU64,
     refusals: Mutex<VecDeque<Refusal>>,
     /// Index of the endpoint in use or being tried.
     endpoint: AtomicUsize,
-    strangers: OnceLock<String>,
+    cluster_mismatch: OnceLock<String>,
     #[cfg(feature = "threads")]
-    told: Told,
+    reported: Reported,
     last_error: Mutex<Option<String>>,
 }
 
-/// What the threads of PHP have already reported.
+/// What PHP's threads have already reported.
 #[cfg(feature = "threads")]
 #[derive(Debug, Default)]
-struct Told {
+struct Reported {
     outages: AtomicU64,
-    strangers: AtomicBool,
+    cluster_mismatch: AtomicBool,
 }
 
 impl Record {
@@ -150,13 +150,13 @@ impl Record {
             state: AtomicU8::new(State::Idle as u8),
             opened: AtomicU64::new(0),
             outages: AtomicU64::new(0),
-            nobody_acknowledges: AtomicBool::new(false),
+            is_stalled: AtomicBool::new(false),
             undeliverable: AtomicU64::new(0),
             refusals: Mutex::new(VecDeque::new()),
             endpoint: AtomicUsize::new(0),
-            strangers: OnceLock::new(),
+            cluster_mismatch: OnceLock::new(),
             #[cfg(feature = "threads")]
-            told: Told::default(),
+            reported: Reported::default(),
             last_error: Mutex::new(None),
         }
     }
@@ -169,8 +169,8 @@ impl Record {
         self.opened.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn set_nobody_acknowledges(&self, nobody_does: bool) {
-        self.nobody_acknowledges.store(nobody_does, Ordering::Release);
+    pub(crate) fn set_stalled(&self, is_stalled: bool) {
+        self.is_stalled.store(is_stalled, Ordering::Release);
     }
 
     pub(crate) fn count_outage(&self) {
@@ -199,8 +199,8 @@ impl Record {
     }
 
     /// Sets the warning that two endpoints are not nodes of one cluster, also as the last error. Only the first call counts.
-    pub(crate) fn set_strangers(&self, sentence: &str) {
-        if self.strangers.set(sentence.to_owned()).is_ok() {
+    pub(crate) fn set_cluster_mismatch(&self, sentence: &str) {
+        if self.cluster_mismatch.set(sentence.to_owned()).is_ok() {
             self.set_last_error(sentence.to_owned());
         }
     }
@@ -217,18 +217,18 @@ impl Record {
         self.endpoint.load(Ordering::Acquire)
     }
 
-    pub(crate) fn strangers(&self) -> Option<&str> {
-        self.strangers.get().map(String::as_str)
+    pub(crate) fn cluster_mismatch(&self) -> Option<&str> {
+        self.cluster_mismatch.get().map(String::as_str)
     }
 
     #[cfg(feature = "threads")]
-    pub(crate) fn is_first_to_tell_of_outages(&self, outages: u64) -> bool {
-        self.told.outages.fetch_max(outages, Ordering::Relaxed) < outages
+    pub(crate) fn is_first_to_report_outages(&self, outages: u64) -> bool {
+        self.reported.outages.fetch_max(outages, Ordering::Relaxed) < outages
     }
 
     #[cfg(feature = "threads")]
-    pub(crate) fn is_first_to_tell_of_strangers(&self) -> bool {
-        !self.told.strangers.swap(true, Ordering::Relaxed)
+    pub(crate) fn is_first_to_report_cluster_mismatch(&self) -> bool {
+        !self.reported.cluster_mismatch.swap(true, Ordering::Relaxed)
     }
 
     /// Number of reconnects.
@@ -240,8 +240,8 @@ impl Record {
         self.outages.load(Ordering::Acquire)
     }
 
-    pub(crate) fn nobody_acknowledges(&self) -> bool {
-        self.nobody_acknowledges.load(Ordering::Acquire)
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::Acquire)
     }
 
     pub(crate) fn undeliverable(&self) -> u64 {

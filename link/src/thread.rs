@@ -215,10 +215,9 @@ impl Worker {
             Ok(Some(Connected { begun, transport, membership })) => {
                 pump.transport = Some(transport);
                 pump.machine.handle_connected(begun);
-                let stranger =
-                    membership.and_then(|said| pump.machine.handle_membership(Instant::now(), said));
-                if let Some(stranger) = stranger.and_then(|stranger| self.options.endpoints.get(stranger)) {
-                    self.shared.record.set_strangers(&strangers(stranger, endpoint));
+                let other = membership.and_then(|said| pump.machine.handle_membership(Instant::now(), said));
+                if let Some(other) = other.and_then(|other| self.options.endpoints.get(other)) {
+                    self.shared.record.set_cluster_mismatch(&cluster_mismatch(other, endpoint));
                 }
             }
             Ok(None) => pump.machine.handle_stop(),
@@ -245,7 +244,7 @@ impl Worker {
 
     /// Called after the error is recorded, which whoever sees the outage reads next.
     fn record_outage(&self, pump: &Pump, begins: bool) {
-        self.shared.record.set_nobody_acknowledges(pump.machine.nobody_acknowledges());
+        self.shared.record.set_stalled(pump.machine.is_stalled());
         if begins {
             self.shared.record.count_outage();
         }
@@ -323,7 +322,7 @@ impl Interruption for Hurry<'_> {
     }
 }
 
-fn strangers(one: &Endpoint, other: &Endpoint) -> String {
+fn cluster_mismatch(one: &Endpoint, other: &Endpoint) -> String {
     format!(
         "{one} and {other} are not nodes of one cluster: messages published to one do not reach browsers of the other. Give both the \
          same broker, or list only one of them"

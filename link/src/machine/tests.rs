@@ -269,18 +269,18 @@ fn a_sole_endpoint_that_does_not_acknowledge_is_kept_and_reported_as_one_outage(
     link.transmit();
     for outage in 1..=2 {
         assert_eq!(link.waits_for(PATIENCE), State::Connected);
-        assert!(!link.machine.nobody_acknowledges());
+        assert!(!link.machine.is_stalled());
         assert!(link.reports_outage());
-        assert!(link.machine.nobody_acknowledges());
+        assert!(link.machine.is_stalled());
         assert_eq!(link.waits_for(2 * PATIENCE), State::Connected, "reported once");
         // Another connection does not end the outage.
         assert!(!link.lose());
         link.reopen(None);
         link.transmit();
         link.waits_for(2 * PATIENCE);
-        assert!(link.machine.nobody_acknowledges());
+        assert!(link.machine.is_stalled());
         link.hear(ack(outage)).unwrap();
-        assert!(!link.machine.nobody_acknowledges());
+        assert!(!link.machine.is_stalled());
         link.publish(1);
         link.transmit();
     }
@@ -298,10 +298,10 @@ fn a_sole_endpoint_that_sends_no_welcome_is_kept_and_reported_as_one_outage() {
         link.transmit();
         assert_eq!(link.waits_for(PATIENCE), State::Connecting);
         assert_eq!(link.reports_outage(), !is_refused_first);
-        assert!(link.machine.nobody_acknowledges());
+        assert!(link.machine.is_stalled());
         link.waits_for(2 * PATIENCE);
         link.hear(ServerFrame::Welcome { accepted: None }).unwrap();
-        assert!(!link.machine.nobody_acknowledges());
+        assert!(!link.machine.is_stalled());
     }
 }
 
@@ -553,7 +553,7 @@ fn if_no_endpoint_acknowledges_all_are_tried_in_turn_and_one_outage_is_reported(
             link.waits_for(PATIENCE);
             outages += usize::from(link.give_up());
             assert_eq!(
-                (outages, link.machine.nobody_acknowledges()),
+                (outages, link.machine.is_stalled()),
                 if turn < 2 { (0, false) } else { (1, true) }
             );
         }
@@ -561,7 +561,7 @@ fn if_no_endpoint_acknowledges_all_are_tried_in_turn_and_one_outage_is_reported(
         link.reopen(None);
         link.transmit();
         link.hear(ack(1)).unwrap();
-        assert!(!link.machine.nobody_acknowledges());
+        assert!(!link.machine.is_stalled());
         link.publish(1);
         link.transmit();
         for _ in 0..2 {
@@ -605,9 +605,9 @@ fn a_welcome_ends_an_outage_without_welcomes() {
         link.waits_for(PATIENCE);
         link.give_up();
     }
-    assert!(link.machine.nobody_acknowledges());
+    assert!(link.machine.is_stalled());
     link.reopen(None);
-    assert!(!link.machine.nobody_acknowledges());
+    assert!(!link.machine.is_stalled());
 }
 
 #[test]

@@ -95,13 +95,13 @@ impl Publisher {
     }
 
     /// Whether no other thread of this process has reported this number of outages. True only for the first caller.
-    pub fn is_first_to_tell_of_outages(&self, outages: u64) -> bool {
-        self.look(|link| link.shared.record.is_first_to_tell_of_outages(outages)).unwrap_or(false)
+    pub fn is_first_to_report_outages(&self, outages: u64) -> bool {
+        self.look(|link| link.shared.record.is_first_to_report_outages(outages)).unwrap_or(false)
     }
 
-    /// Whether no other thread has reported [`Publisher::strangers`]. True only for the first caller.
-    pub fn is_first_to_tell_of_strangers(&self) -> bool {
-        self.look(|link| link.shared.record.is_first_to_tell_of_strangers()).unwrap_or(false)
+    /// Whether no other thread has reported [`Publisher::cluster_mismatch`]. True only for the first caller.
+    pub fn is_first_to_report_cluster_mismatch(&self) -> bool {
+        self.look(|link| link.shared.record.is_first_to_report_cluster_mismatch()).unwrap_or(false)
     }
 
     /// [`Publisher::shutdown`] for one of several publishers that end together: the timeout counts from `begun`, so that their
@@ -241,11 +241,11 @@ mod tests {
         let shared_link = shared_link(&directory);
         let mut publisher = shared_link.publisher();
         publisher.publish(message("t", "1").lend()).unwrap();
-        assert!(publisher.is_first_to_tell_of_outages(1));
-        assert!(!shared_link.publisher().is_first_to_tell_of_outages(1));
-        assert!(shared_link.publisher().is_first_to_tell_of_outages(2));
-        assert!(!publisher.is_first_to_tell_of_outages(1), "one that looked before is late");
-        assert!(publisher.is_first_to_tell_of_strangers());
-        assert!(!shared_link.publisher().is_first_to_tell_of_strangers());
+        assert!(publisher.is_first_to_report_outages(1));
+        assert!(!shared_link.publisher().is_first_to_report_outages(1));
+        assert!(shared_link.publisher().is_first_to_report_outages(2));
+        assert!(!publisher.is_first_to_report_outages(1), "one that looked before is late");
+        assert!(publisher.is_first_to_report_cluster_mismatch());
+        assert!(!shared_link.publisher().is_first_to_report_cluster_mismatch());
     }
 }
