@@ -158,7 +158,8 @@ impl Metrics {
                 "io_uring",
                 "Whether messages to many sessions are sent with io_uring (1 or 0), by reason of the choice",
             )),
-            log_lines_suppressed: declare.plain("log_lines_suppressed", "Log lines suppressed by a rate limit"),
+            log_lines_suppressed: declare
+                .plain("log_lines_suppressed", "Log lines suppressed by a rate limit"),
             refused_topics: RefusedTopics::default(),
             registry,
         }

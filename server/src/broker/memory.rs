@@ -115,8 +115,8 @@ impl Broker for MemoryBroker {
 
     fn unsubscribe(&self, _: &Topic) {}
 
-    fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver) {
-        self.history.recover(topic, since, most, |recovered| hand_over(Ok(recovered)));
+    fn recover(&self, topic: &Topic, since: Option<Since>, limit: usize, hand_over: HandOver) {
+        self.history.recover(topic, since, limit, |recovered| hand_over(Ok(recovered)));
     }
 
     fn set_rules(&self, rules: HistoryRules) {

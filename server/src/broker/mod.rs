@@ -58,9 +58,9 @@ pub trait Broker: fmt::Debug + Send + Sync {
     /// Unsubscribes from a topic. Called by each shard after its last subscriber.
     fn unsubscribe(&self, topic: &Topic);
 
-    /// Requests missed events, at most the latest `most`. `hand_over` delivers the answer in order with the topic's events.
+    /// Requests missed events, at most the latest `limit`. `hand_over` delivers the answer in order with the topic's events.
     /// Without `since`, only the topic's current position is requested.
-    fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver);
+    fn recover(&self, topic: &Topic, since: Option<Since>, limit: usize, hand_over: HandOver);
 
     /// Replaces the history rules.
     fn set_rules(&self, rules: HistoryRules);

@@ -48,7 +48,7 @@ fn problems(nodes: &[Listed], prefix: &str) -> Vec<String> {
             "no node reported itself in the last 10 s under the prefix \"{prefix}\". Check that one runs with this broker.url and broker.prefix, and that its /readyz answers 200"
         )];
     }
-    let silent = nodes.iter().filter(|node| !node.is_there).map(|node| {
+    let silent = nodes.iter().filter(|node| !node.is_present).map(|node| {
         format!(
             "{} {} has been silent for {}: it has stopped, or it cannot reach the broker",
             node.host,
@@ -58,7 +58,7 @@ fn problems(nodes: &[Listed], prefix: &str) -> Vec<String> {
     });
     let mut problems: Vec<String> = silent.collect();
     // A node that has stopped need not agree.
-    let there = || nodes.iter().filter(|node| node.is_there);
+    let there = || nodes.iter().filter(|node| node.is_present);
     let versions: BTreeSet<&str> = there().map(|node| node.version.as_str()).collect();
     if versions.len() > 1 {
         let versions: Vec<&str> = versions.into_iter().collect();
@@ -150,7 +150,7 @@ mod tests {
             publishers: 16,
             rules: "0123456789abcdef".to_owned(),
             silent_milliseconds: 450,
-            is_there: true,
+            is_present: true,
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
     fn silent_nodes_and_differences_are_reported() {
         let said = |nodes: &[Listed]| problems(nodes, "crm").join("\n");
         assert!(said(&[]).contains("no node reported itself in the last 10 s under the prefix \"crm\""));
-        let silent = Listed { silent_milliseconds: 4210, is_there: false, ..node("web2") };
+        let silent = Listed { silent_milliseconds: 4210, is_present: false, ..node("web2") };
         assert!(
             said(&[node("web1"), silent.clone()]).starts_with("web2 0.0.0.0:8080 has been silent for 4.2 s")
         );

@@ -286,7 +286,7 @@ fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalE
             if seconds == 0 {
                 return Ok(None);
             }
-            Revocations::new(seconds, if is_shared { max.max(redis::MOST_DISCONNECTS) } else { max })
+            Revocations::new(seconds, if is_shared { max.max(redis::MAX_DISCONNECTS) } else { max })
         }
     };
     Ok(Some(Arc::new(revocations)))

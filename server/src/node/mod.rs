@@ -113,10 +113,10 @@ impl Node {
 
     /// Asks for missed events of a topic, for a session of `shard`. The answer reaches its inbox in order with the topic's
     /// other events.
-    pub fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, shard: usize, awaited: Awaited) {
+    pub fn recover(&self, topic: &Topic, since: Option<Since>, limit: usize, shard: usize, awaited: Awaited) {
         let handle = self.shards()[shard].clone();
         let hand_over = Box::new(move |recovered| handle.recovered(awaited, recovered));
-        self.broker.recover(topic, since, most, hand_over);
+        self.broker.recover(topic, since, limit, hand_over);
     }
 
     /// Replaces the bounds of the histories.

@@ -197,7 +197,7 @@ fn the_nodes_of_the_document_deliver_behind_its_nginx_and_a_dead_one_costs_no_se
         .as_array()
         .expect("a list")
         .iter()
-        .map(|node| node["is_there"].as_bool().expect("yes or no"))
+        .map(|node| node["is_present"].as_bool().expect("yes or no"))
         .collect();
     assert_eq!(there.iter().filter(|is_there| **is_there).count(), 1, "{json}");
     wait::until_true("it is forgotten", || {
@@ -483,7 +483,7 @@ fn the_log_lines_of_the_broker_are_those_of_the_document() {
     let lines: Vec<&str> = sources.lines().map(|line| line.trim().trim_end_matches('\\')).collect();
     let sources = lines.concat();
     let document = document();
-    for row in document.rows("| line | says |") {
+    for row in document.rows("| line | meaning |") {
         let cell = row.split('|').nth(1).expect("a line");
         for line in cell.split('`').skip(1).step_by(2) {
             // The sentence of a trouble stands behind the word.

@@ -74,5 +74,5 @@ fn a_wrong_password_is_said_in_the_log() {
     assert!(!super::is_ready(&node));
     fs::write(&password, "first\n").unwrap();
     node.signal(Signal::HUP);
-    node.await_line("published messages come back");
+    node.await_line("the node is ready");
 }

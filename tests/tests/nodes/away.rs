@@ -55,7 +55,7 @@ fn redis_comes_back_with_nothing_of_what_it_had_and_delivery_goes_on() {
     load.assert_all_but_lost(&nodes, &redis);
     let mut is_told = |number| {
         let log = nodes.node_mut(number).log();
-        log.iter().any(|line| line.contains("Redis has forgotten messages that it had accepted"))
+        log.iter().any(|line| line.contains("Redis has lost accepted messages"))
     };
     assert!(is_told(0) || is_told(1));
 }

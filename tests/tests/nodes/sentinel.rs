@@ -101,7 +101,7 @@ fn what_a_promoted_replica_does_not_have_is_counted_and_told_as_incomplete() {
     publish(100..110);
     assert!(decided.elapsed() < super::SOON, "{:?}", decided.elapsed());
     nodes.node(0).await_metric(LOST, 5.0);
-    nodes.node_mut(0).await_line("Redis has forgotten messages that it had accepted");
+    nodes.node_mut(0).await_line("Redis has lost accepted messages");
     // Whoever was there all the time is to ask what it missed.
     assert!(matches!(page.receive(), Received::Close(4012)));
     for number in 0..2 {
@@ -208,7 +208,7 @@ fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_well() {
         let log = nodes.node_mut(number).log();
         let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
         assert_eq!(count("connected to Redis"), 1, "{log:#?}");
-        told.push(count("broker.wait_replicas wants 1"));
+        told.push(count("broker.wait_replicas requires 1"));
     }
     // All publishers may be at one node.
     assert!(told.iter().max() == Some(&1), "{told:?}");

@@ -152,14 +152,14 @@ impl Broker for Elsewhere {
         });
     }
 
-    fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver) {
+    fn recover(&self, topic: &Topic, since: Option<Since>, limit: usize, hand_over: HandOver) {
         let topic = topic.clone();
         let is_away = !self.has_begun.swap(true, Ordering::Relaxed);
         self.call(move |broker| {
             if is_away {
                 hand_over(Err(Unavailable));
             } else {
-                broker.recover(&topic, since, most, hand_over);
+                broker.recover(&topic, since, limit, hand_over);
             }
         });
     }

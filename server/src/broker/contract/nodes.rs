@@ -83,7 +83,8 @@ fn a_position_of_one_is_one_of_the_other([one, other]: &[Stage; 2]) {
     came.extend(one.came(2));
     let recovered = other.recover(&topic, Some(since));
     let events = recovered.events.iter();
-    let events: Vec<_> = events.map(|(at, body)| Said { what: said_by(body), position: Some(*at) }).collect();
+    let events: Vec<_> =
+        events.map(|(at, body)| Said { what: said_by(body), position: Some(*at) }).collect();
     assert!(recovered.complete && Some(recovered.position) == came[4].position, "{recovered:?}");
     assert_eq!(events, came[2..]);
 }

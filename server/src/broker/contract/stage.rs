@@ -249,14 +249,14 @@ impl Stage {
         &self,
         topic: &Topic,
         since: Option<Since>,
-        most: usize,
+        limit: usize,
     ) -> (Result<Recovered, Unavailable>, usize) {
         let handed_over = Arc::new(Mutex::new(None));
         let (node, at) = (Arc::clone(&self.node), Arc::clone(&handed_over));
         let hand_over = move |recovered| {
             *at.lock().unwrap() = Some((recovered, node.said[0].lock().unwrap().len()));
         };
-        self.broker.recover(topic, since, most, Box::new(hand_over));
+        self.broker.recover(topic, since, limit, Box::new(hand_over));
         self.wait_for(|| handed_over.lock().unwrap().take())
     }
 

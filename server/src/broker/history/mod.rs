@@ -149,12 +149,12 @@ impl History {
         }
     }
 
-    /// Hands over the requested events of a topic, at most the latest `most`, before the topic's next event.
+    /// Hands over the requested events of a topic, at most the latest `limit`, before the topic's next event.
     pub fn recover(
         &self,
         topic: &Topic,
         since: Option<Since>,
-        most: usize,
+        limit: usize,
         hand_over: impl FnOnce(Recovered),
     ) {
         let (hash, number) = self.place_of(topic);
@@ -179,7 +179,7 @@ impl History {
             }
             Some(Since::Instant(instant)) => instant.checked_duration_since(self.start).map(Start::Moment),
         };
-        let mut latest = history.latest(from.unwrap_or(Start::Moment(Moment::ZERO)), most, tag);
+        let mut latest = history.latest(from.unwrap_or(Start::Moment(Moment::ZERO)), limit, tag);
         // `None`: a position of another history, or a time before this one began.
         latest.complete &= from.is_some();
         let position = Position { offset: history.last(), tag };
@@ -355,7 +355,9 @@ mod tests {
     fn publish(history: &History, name: &str, says: &str) -> Position {
         let payload = Payload::from_encoder(Bytes::from(says.to_owned())).unwrap();
         let mut position = None;
-        history.append(&topic(name), EventBody::new(&payload, Audience::default()), |at| position = Some(at));
+        history.append(&topic(name), EventBody::new(&payload, Audience::default()), |at| {
+            position = Some(at)
+        });
         position.unwrap()
     }
 
@@ -364,8 +366,9 @@ mod tests {
         history.recover(&topic(name), since.into(), 1000, |found| recovered = Some(found));
         let Recovered { complete, events, position } = recovered.unwrap();
         assert!(events.last().is_none_or(|(at, _)| *at == position));
-        let said =
-            |(_, body): &(Position, EventBody)| String::from_utf8(body.payload().as_bytes().to_vec()).unwrap();
+        let said = |(_, body): &(Position, EventBody)| {
+            String::from_utf8(body.payload().as_bytes().to_vec()).unwrap()
+        };
         (complete, events.iter().map(said).collect())
     }
 

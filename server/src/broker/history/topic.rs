@@ -148,8 +148,8 @@ impl TopicHistory {
         true
     }
 
-    /// The requested events, at most the latest `most`, with positions of this tag.
-    pub fn latest(&self, from: Start, most: usize, tag: u64) -> Latest {
+    /// The requested events, at most the latest `limit`, with positions of this tag.
+    pub fn latest(&self, from: Start, limit: usize, tag: u64) -> Latest {
         let length = self.events.len();
         let before_first = self.last - length as u64;
         let (start, mut complete) = match from {
@@ -163,7 +163,7 @@ impl TopicHistory {
                 self.dropped.is_none_or(|dropped| dropped < moment),
             ),
         };
-        let cut = (length - start).saturating_sub(most);
+        let cut = (length - start).saturating_sub(limit);
         complete &= cut == 0;
         let start = start + cut;
         let positions = (before_first + 1 + start as u64..).map(|offset| Position { offset, tag });

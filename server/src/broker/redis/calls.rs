@@ -7,28 +7,29 @@ use redis::{Cmd, Value};
 
 use super::control;
 use super::keys::{Keys, Partition};
-use super::outbox::{CallEnd, Due, NUMBER_KEPT};
+use super::outbox::{CallEnd, Due, NUMBER_EXPIRY};
+use super::problem::Problem;
 use super::record::Entry;
 use super::scripts::{self, Tag};
 use super::topics::{Excerpt, Read, ReadSince};
-use super::trouble::Trouble;
 use crate::broker::history::HistoryRules;
 
-/// How long the head of an unused topic is kept.
-pub(super) const HEAD_KEPT: Duration = Duration::from_hours(24);
+/// How long Redis keeps the head of an unused topic.
+pub(super) const HEAD_EXPIRY: Duration = Duration::from_hours(24);
 
-/// Minimum number of events kept per topic, which a node reads after it has missed a push.
-const LEAST_EVENTS: usize = 100;
+/// Minimum number of events that Redis keeps of a topic, so that a node can read them after it has missed pushes.
+const MIN_EVENTS: usize = 100;
 
-/// Minimum interval at which the expiry of a topic's entries is renewed, and the margin added to it.
-const RENEWED: Duration = Duration::from_mins(1);
-const RENEWED_SHARE: u32 = 8;
+/// Maximum interval at which the expiry of a topic's entries is renewed, and the margin added to their age.
+const RENEWAL_INTERVAL: Duration = Duration::from_mins(1);
+/// The interval is at most this fraction of the age.
+const RENEWALS_PER_AGE: u32 = 8;
 
 /// Maximum size of the entries that a read returns, in bytes.
-const READ_BYTES: usize = 4 << 20;
+const MAX_READ_BYTES: usize = 4 << 20;
 
-/// Divisor for the maximum share of one topic in `history.bytes`, as in the memory broker.
-const SHARE: usize = 4;
+/// The maximum share of one topic in `history.bytes`, as a divisor. The same as in the memory broker.
+const TOPIC_SHARE: usize = 4;
 
 /// The commands for messages and subscriptions: sharded pub/sub in a Cluster, plain pub/sub otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +47,16 @@ impl Verbs {
 }
 
 /// Parses the result of a script.
-pub(super) fn answer<T: redis::FromRedisValue>(value: Result<Value, Trouble>) -> Result<T, Trouble> {
-    redis::from_redis_value(value?).map_err(|_| Trouble::unexpected("a script in Redis"))
+pub(super) fn parse<T: redis::FromRedisValue>(value: Result<Value, Problem>) -> Result<T, Problem> {
+    redis::from_redis_value(value?).map_err(|_| Problem::unexpected("a script in Redis"))
 }
 
 pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The call of the script that admits a node to a partition, unless the nodes with its prefix have another secret.
-pub(super) fn enter(
+/// The call of the script that admits a node to a partition.
+pub(super) fn admit(
     keys: &Keys,
     partition: Partition,
     run_id: &str,
@@ -63,55 +64,55 @@ pub(super) fn enter(
     secrets: &[String],
 ) -> Cmd {
     let names = [keys.epoch(partition), keys.id(partition), keys.secret(partition)];
-    let mut command = scripts::call(&scripts::ENTER, &names);
+    let mut command = scripts::call(&scripts::ADMIT, &names);
     command.arg(run_id).arg(cluster.to_string()).arg(secrets);
     command
 }
 
-/// Parses the cluster's id. `None`: other nodes have another secret.
-pub(super) fn entered(value: Result<Value, Trouble>) -> Result<Option<ClusterId>, Trouble> {
-    let entered: Vec<Value> = answer(value)?;
-    let id: Option<String> = entered.get(1).and_then(|value| redis::from_redis_value_ref(value).ok());
+/// Parses the id of the cluster. `None`: the node is not admitted, because other nodes with its prefix have another secret.
+pub(super) fn parse_admission(value: Result<Value, Problem>) -> Result<Option<ClusterId>, Problem> {
+    let admitted: Vec<Value> = parse(value)?;
+    let id: Option<String> = admitted.get(1).and_then(|value| redis::from_redis_value_ref(value).ok());
     Ok(id.and_then(|id| id.parse().ok()))
 }
 
-/// Parses Redis' clock, and the cluster's id. `None`: Redis has lost it.
-pub(super) fn canary(value: Result<Value, Trouble>) -> Result<(u64, Option<ClusterId>), Trouble> {
-    let (time, id): (u64, String) = answer(value)?;
+/// Parses Redis' clock (Unix time in milliseconds), and the id of the cluster. `None`: Redis has lost the id.
+pub(super) fn parse_canary(value: Result<Value, Problem>) -> Result<(u64, Option<ClusterId>), Problem> {
+    let (time, id): (u64, String) = parse(value)?;
     Ok((time, id.parse().ok()))
 }
 
 /// Bounds of a topic's entries in Redis.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct EventBody {
+pub(super) struct EntryLimits {
     /// Maximum number of entries.
     pub(super) events: usize,
-    /// How long entries are kept after the latest one.
+    /// How long entries are kept after the latest one was accepted.
     pub(super) age: Duration,
     /// Maximum size in bytes.
     pub(super) bytes: usize,
 }
 
-impl EventBody {
+impl EntryLimits {
     fn new(rules: &HistoryRules, resume: Duration, topic: &Topic) -> Self {
         if control::is_control(topic) {
             let limits = control::limits(resume);
-            return Self { events: limits.events, age: limits.age, bytes: control::MOST_BYTES };
+            return Self { events: limits.events, age: limits.age, bytes: control::MAX_BYTES };
         }
         let limits = rules.policies.history(topic.as_str(), rules.settings.limits);
         Self {
-            events: limits.events.max(LEAST_EVENTS),
+            events: limits.events.max(MIN_EVENTS),
             age: limits.age,
-            bytes: (rules.settings.bytes / SHARE).max(READ_BYTES),
+            bytes: (rules.settings.bytes / TOPIC_SHARE).max(MAX_READ_BYTES),
         }
     }
 
     /// The bounds as arguments of the script.
     fn bounds(self) -> [u64; 4] {
         // Entries must not outlive their head, which describes them.
-        let age = self.age.min(HEAD_KEPT.saturating_sub(RENEWED));
-        let renewed = (age / RENEWED_SHARE).min(RENEWED);
-        [self.events as u64, milliseconds(age).max(1), milliseconds(renewed).max(1), self.bytes as u64]
+        let age = self.age.min(HEAD_EXPIRY.saturating_sub(RENEWAL_INTERVAL));
+        let renewal = (age / RENEWALS_PER_AGE).min(RENEWAL_INTERVAL);
+        [self.events as u64, milliseconds(age).max(1), milliseconds(renewal).max(1), self.bytes as u64]
     }
 }
 
@@ -123,15 +124,15 @@ pub(super) fn publish(
     resume: Duration,
     due: &Due<'_>,
 ) -> Cmd {
-    publish_kept(keys, verbs, due, |topic| EventBody::new(rules, resume, topic))
+    publish_limited(keys, verbs, due, |topic| EntryLimits::new(rules, resume, topic))
 }
 
-/// The same call, with bounds per topic.
-pub(super) fn publish_kept(
+/// The same call, with these bounds for each topic.
+pub(super) fn publish_limited(
     keys: &Keys,
     verbs: Verbs,
     due: &Due<'_>,
-    kept: impl Fn(&Topic) -> EventBody,
+    limits_of: impl Fn(&Topic) -> EntryLimits,
 ) -> Cmd {
     let mut topics: Vec<&Topic> = Vec::new();
     let (mut numbers, mut tags, mut runs) = (Vec::new(), Vec::new(), Vec::<[u16; 2]>::new());
@@ -148,7 +149,7 @@ pub(super) fn publish_kept(
         numbers.extend(message.seq.get().to_be_bytes());
         tags.extend(message.tag.to_be_bytes());
     }
-    let mut names = vec![keys.number(due.chain.publisher, due.chain.partition)];
+    let mut names = vec![keys.number(due.flow.publisher, due.flow.partition)];
     for topic in &topics {
         names.extend([keys.entries(topic), keys.head(topic)]);
     }
@@ -158,9 +159,9 @@ pub(super) fn publish_kept(
         None => command.arg(""),
     };
     command.arg(due.messages.last().map_or(0, |message| message.seq.get()));
-    command.arg(NUMBER_KEPT.as_secs()).arg(milliseconds(HEAD_KEPT)).arg(verbs.publish);
+    command.arg(NUMBER_EXPIRY.as_secs()).arg(milliseconds(HEAD_EXPIRY)).arg(verbs.publish);
     let runs: Vec<u8> = runs.as_flattened().iter().flat_map(|number| number.to_be_bytes()).collect();
-    let bounds = topics.iter().flat_map(|topic| kept(topic).bounds());
+    let bounds = topics.iter().flat_map(|topic| limits_of(topic).bounds());
     let bounds: Vec<u8> = bounds.flat_map(u64::to_be_bytes).collect();
     command.arg(numbers).arg(tags).arg(runs).arg(bounds);
     for topic in topics {
@@ -172,9 +173,9 @@ pub(super) fn publish_kept(
     command
 }
 
-/// Parses the outcome of such a call, with a problem to log, if any.
-pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<(CallEnd, Option<Trouble>), Trouble> {
-    let answer: Vec<Value> = answer(value)?;
+/// Parses the outcome of a publish call. The problem, if any, must be logged; the messages are accepted nevertheless.
+pub(super) fn parse_call(value: Result<Value, Problem>) -> Result<(CallEnd, Option<Problem>), Problem> {
+    let answer: Vec<Value> = parse(value)?;
     let number = |at: usize| answer.get(at).and_then(|value| redis::from_redis_value_ref::<u64>(value).ok());
     match (number(0), number(1)) {
         (Some(1), Some(_)) => {
@@ -184,29 +185,32 @@ pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<(CallEnd, Option
                 _ => Vec::new(),
             };
             let problem = answer.get(2).map(text).filter(|problem| !problem.is_empty());
-            Ok((CallEnd::Accepted, Trouble::of_foreign(&foreign).or(problem.as_deref().map(Trouble::untold))))
+            Ok((
+                CallEnd::Accepted,
+                Problem::foreign_keys(&foreign).or(problem.as_deref().map(Problem::not_pushed)),
+            ))
         }
         (Some(0), Some(highest)) => Ok((CallEnd::Missing { highest }, None)),
-        _ => Err(Trouble::unexpected("a script in Redis")),
+        _ => Err(Problem::unexpected("a script in Redis")),
     }
 }
 
 /// The command that returns the highest accepted number of a publisher.
 pub(super) fn ask_highest(keys: &Keys, publisher: PublisherId, partition: Partition) -> Cmd {
-    // Renews the expiry as if a message were accepted, so that a missing number later means a loss.
+    // Renews the expiry like an accepted message, so that a number that is missing later was lost.
     let mut command = redis::cmd("GETEX");
-    command.arg(keys.number(publisher, partition)).arg("EX").arg(NUMBER_KEPT.as_secs());
+    command.arg(keys.number(publisher, partition)).arg("EX").arg(NUMBER_EXPIRY.as_secs());
     command
 }
 
 /// Parses the highest accepted number.
-pub(super) fn highest(value: Result<Value, Trouble>) -> Result<Option<Seq>, Trouble> {
-    let highest: Option<u64> = answer(value)?;
+pub(super) fn parse_highest(value: Result<Value, Problem>) -> Result<Option<Seq>, Problem> {
+    let highest: Option<u64> = parse(value)?;
     Ok(highest.and_then(Seq::new))
 }
 
 /// The call of the script that reads a topic's position and entries.
-pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, most: usize, excerpt: Excerpt) -> Cmd {
+pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, limit: usize, excerpt: Excerpt) -> Cmd {
     let names = [keys.entries(topic), keys.head(topic), keys.epoch(keys.partition(topic))];
     let mut command = scripts::call(&scripts::READ, &names);
     match since {
@@ -214,7 +218,7 @@ pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, most: usize, ex
         ReadSince::Everything => command.arg("*").arg(""),
         ReadSince::Position(position) => command.arg(position.offset).arg(Tag(position.tag)),
     };
-    command.arg(most).arg(READ_BYTES).arg(milliseconds(HEAD_KEPT)).arg(Tag(rand::random()));
+    command.arg(limit).arg(MAX_READ_BYTES).arg(milliseconds(HEAD_EXPIRY)).arg(Tag(rand::random()));
     command.arg(match excerpt {
         Excerpt::Latest => "latest",
         Excerpt::Oldest => "oldest",
@@ -223,37 +227,37 @@ pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, most: usize, ex
 }
 
 /// Parses the result of a read.
-pub(super) fn read_of(value: Result<Value, Trouble>) -> Result<Read, Trouble> {
+pub(super) fn parse_read(value: Result<Value, Problem>) -> Result<Read, Problem> {
     type Answer = (u64, Vec<u8>, u8, u64, Vec<Vec<u8>>);
-    let unexpected = || Trouble::unexpected("a script in Redis");
-    let (offset, tag, complete, certain_from, entries): Answer = answer(value)?;
+    let unexpected = || Problem::unexpected("a script in Redis");
+    let (offset, tag, complete, complete_since, entries): Answer = parse(value)?;
     let tag = u64::from_be_bytes(tag.try_into().map_err(|_| unexpected())?);
     let entries: Result<Vec<_>, _> = entries.into_iter().map(|entry| Entry::decode(&entry.into())).collect();
     Ok(Read {
         position: Position { offset, tag },
         complete: complete == 1,
         is_page: complete == 2,
-        certain_from,
+        complete_since,
         entries: entries.map_err(|_| unexpected())?,
     })
 }
 
-/// The call of the script that compares the tags of topics in one partition. With `kept`, it renews the expiry of their heads.
-pub(super) fn sweep(keys: &Keys, topics: &[(Topic, u64)], kept: Option<Duration>) -> Cmd {
+/// The call of the script that compares the tags of topics in one partition. With `expiry`, it renews that of their heads.
+pub(super) fn sweep(keys: &Keys, topics: &[(Topic, u64)], expiry: Option<Duration>) -> Cmd {
     let heads: Vec<_> = topics.iter().map(|(topic, _)| keys.head(topic)).collect();
     let mut command = scripts::call(&scripts::SWEEP, &heads);
     for (_, tag) in topics {
         command.arg(Tag(*tag));
     }
-    match kept {
-        Some(kept) => command.arg(milliseconds(kept)),
+    match expiry {
+        Some(expiry) => command.arg(milliseconds(expiry)),
         None => command.arg(""),
     };
     command
 }
 
 /// Parses the indexes (from 0) of the topics whose tags differ.
-pub(super) fn swept(value: Result<Value, Trouble>) -> Result<Vec<usize>, Trouble> {
-    let differ: Vec<usize> = answer(value)?;
+pub(super) fn parse_sweep(value: Result<Value, Problem>) -> Result<Vec<usize>, Problem> {
+    let differ: Vec<usize> = parse(value)?;
     Ok(differ.into_iter().map(|number| number.wrapping_sub(1)).collect())
 }

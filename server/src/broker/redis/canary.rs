@@ -1,88 +1,90 @@
-//! The canary: a message that the node publishes to itself each second, to verify that published messages come back. No I/O.
+//! The canary: a message that the node publishes to itself each second, to verify that the primary accepts and pushes messages.
+//! No I/O.
 
 use std::time::{Duration, Instant};
 
-/// The interval between canaries.
-const EVERY: Duration = Duration::from_secs(1);
+/// Interval between two canaries.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long no canary may come back before the push connection is replaced, and no answer before both connections are.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// Time without a pushed canary after which the push connection is replaced, and time without a reply after which all
+/// connections are.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a node is listed after its last canary, in milliseconds.
-pub(super) const NODE_KEPT_MS: u64 = 10_000;
+/// Time for which a node is listed after its last canary, in milliseconds.
+pub(super) const NODE_LISTED_MS: u64 = 10_000;
 
-/// The canaries sent to a primary, and those that came back.
+/// The canaries of one primary.
 #[derive(Debug)]
 pub(super) struct Canary {
     sent: u64,
     /// The last canary sent before the current push connection was opened.
     sent_before: u64,
     next: Instant,
-    /// When a canary last came back, or when the push connection was opened.
-    back: Instant,
-    /// When Redis last answered.
-    answered: Instant,
+    /// When a canary was last pushed, or when the push connection was opened.
+    last_push: Instant,
+    /// When Redis last replied.
+    last_reply: Instant,
 }
 
-/// The action to take.
+/// What the caller must do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CanaryAction {
     /// Nothing.
-    Well,
+    Nothing,
     /// Publish this canary.
     Send(String),
     /// Replace the push connection.
-    NothingComesBack,
-    /// Replace both connections.
-    NoAnswer,
+    ReplacePushConnection,
+    /// Close all connections to the primary.
+    Disconnect,
 }
 
 impl Canary {
     pub(super) fn new(now: Instant) -> Self {
-        Self { sent: 0, sent_before: 0, next: now, back: now, answered: now }
+        Self { sent: 0, sent_before: 0, next: now, last_push: now, last_reply: now }
     }
 
     /// Notes that the push connection was replaced.
-    pub(super) fn begin(&mut self, now: Instant) {
+    pub(super) fn handle_new_connection(&mut self, now: Instant) {
         self.sent_before = self.sent;
-        self.back = now;
+        self.last_push = now;
         self.next = now;
     }
 
-    /// Decides what to do at `now`.
-    pub(super) fn look(&mut self, now: Instant) -> Verdict {
-        if now.saturating_duration_since(self.answered) > PATIENCE {
-            return Verdict::NoAnswer;
+    /// Returns what to do at `now`.
+    pub(super) fn poll(&mut self, now: Instant) -> CanaryAction {
+        if now.saturating_duration_since(self.last_reply) > TIMEOUT {
+            return CanaryAction::Disconnect;
         }
-        if now.saturating_duration_since(self.back) > PATIENCE {
-            // Gives the next connection its full time.
-            self.back = now;
-            return Verdict::NothingComesBack;
+        if now.saturating_duration_since(self.last_push) > TIMEOUT {
+            // The next connection gets the full time.
+            self.last_push = now;
+            return CanaryAction::ReplacePushConnection;
         }
         if now < self.next {
-            return Verdict::Well;
+            return CanaryAction::Nothing;
         }
-        self.next = now + EVERY;
+        self.next = now + INTERVAL;
         self.sent += 1;
-        Verdict::Send(self.sent.to_string())
+        CanaryAction::Send(self.sent.to_string())
     }
 
-    /// Notes that Redis answered the publication.
-    pub(super) fn answer(&mut self, now: Instant) {
-        self.answered = now;
+    /// Notes that Redis has accepted a canary.
+    pub(super) fn handle_reply(&mut self, now: Instant) {
+        self.last_reply = now;
     }
 
-    /// Notes that Redis refused the publication: it answers, but no canary can come back.
-    pub(super) fn refuse(&mut self, now: Instant) {
-        (self.answered, self.back) = (now, now);
+    /// Notes that Redis has refused a canary: it replies, but pushes nothing.
+    pub(super) fn handle_refusal(&mut self, now: Instant) {
+        (self.last_reply, self.last_push) = (now, now);
     }
 
-    /// Notes that a canary came back.
-    pub(super) fn come_back(&mut self, nonce: &[u8], now: Instant) {
+    /// Notes that a canary was pushed.
+    pub(super) fn handle_push(&mut self, nonce: &[u8], now: Instant) {
         let nonce = std::str::from_utf8(nonce).ok().and_then(|nonce| nonce.parse::<u64>().ok());
-        // A canary from before this connection proves nothing about it. One overtaken by later canaries does.
+        // Canaries sent before this connection was opened do not count. Those overtaken by later ones do.
         if nonce.is_some_and(|nonce| nonce > self.sent_before) {
-            self.back = now;
+            self.last_push = now;
         }
     }
 }
@@ -96,23 +98,23 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_is_sent_each_second_and_a_silent_connection_is_replaced_after_three() {
+    fn a_canary_is_sent_each_second_and_a_silent_connection_is_replaced_after_three_seconds() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
-        assert_eq!(canary.look(start), Verdict::Send("1".to_owned()));
-        assert_eq!(canary.look(start), Verdict::Well);
+        assert_eq!(canary.poll(start), CanaryAction::Send("1".to_owned()));
+        assert_eq!(canary.poll(start), CanaryAction::Nothing);
         for at in 1..=3 {
-            canary.answer(second(start, at));
-            assert_eq!(canary.look(second(start, at)), Verdict::Send((at + 1).to_string()));
+            canary.handle_reply(second(start, at));
+            assert_eq!(canary.poll(second(start, at)), CanaryAction::Send((at + 1).to_string()));
         }
-        canary.answer(second(start, 4));
-        assert_eq!(canary.look(second(start, 4)), Verdict::NothingComesBack);
-        canary.begin(second(start, 4));
-        assert_eq!(canary.look(second(start, 4)), Verdict::Send("5".to_owned()));
-        canary.come_back(b"5", second(start, 5));
-        assert_eq!(canary.look(second(start, 7)), Verdict::Send("6".to_owned()));
-        canary.come_back(b"6", second(start, 8));
-        assert_eq!(canary.look(second(start, 8)), Verdict::NoAnswer);
+        canary.handle_reply(second(start, 4));
+        assert_eq!(canary.poll(second(start, 4)), CanaryAction::ReplacePushConnection);
+        canary.handle_new_connection(second(start, 4));
+        assert_eq!(canary.poll(second(start, 4)), CanaryAction::Send("5".to_owned()));
+        canary.handle_push(b"5", second(start, 5));
+        assert_eq!(canary.poll(second(start, 7)), CanaryAction::Send("6".to_owned()));
+        canary.handle_push(b"6", second(start, 8));
+        assert_eq!(canary.poll(second(start, 8)), CanaryAction::Disconnect);
     }
 
     #[test]
@@ -120,26 +122,26 @@ mod tests {
         let start = Instant::now();
         let mut canary = Canary::new(start);
         for at in 0..10 {
-            assert!(matches!(canary.look(second(start, at)), Verdict::Send(_)), "{at}");
-            canary.refuse(second(start, at));
+            assert!(matches!(canary.poll(second(start, at)), CanaryAction::Send(_)), "{at}");
+            canary.handle_refusal(second(start, at));
         }
     }
 
     #[test]
-    fn a_slow_canary_counts_and_one_of_an_earlier_connection_does_not() {
+    fn a_late_canary_counts_but_not_one_of_an_earlier_connection() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
         for at in 0..10 {
-            assert!(matches!(canary.look(second(start, at)), Verdict::Send(_)), "{at}");
-            canary.answer(second(start, at));
-            canary.come_back(at.saturating_sub(1).to_string().as_bytes(), second(start, at));
+            assert!(matches!(canary.poll(second(start, at)), CanaryAction::Send(_)), "{at}");
+            canary.handle_reply(second(start, at));
+            canary.handle_push(at.saturating_sub(1).to_string().as_bytes(), second(start, at));
         }
-        canary.begin(second(start, 10));
-        assert!(matches!(canary.look(second(start, 10)), Verdict::Send(_)));
-        canary.answer(second(start, 13));
-        canary.come_back(b"10", second(start, 13));
-        assert!(matches!(canary.look(second(start, 13)), Verdict::Send(_)));
-        canary.answer(second(start, 14));
-        assert_eq!(canary.look(second(start, 14)), Verdict::NothingComesBack);
+        canary.handle_new_connection(second(start, 10));
+        assert!(matches!(canary.poll(second(start, 10)), CanaryAction::Send(_)));
+        canary.handle_reply(second(start, 13));
+        canary.handle_push(b"10", second(start, 13));
+        assert!(matches!(canary.poll(second(start, 13)), CanaryAction::Send(_)));
+        canary.handle_reply(second(start, 14));
+        assert_eq!(canary.poll(second(start, 14)), CanaryAction::ReplacePushConnection);
     }
 }

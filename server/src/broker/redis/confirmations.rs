@@ -5,34 +5,35 @@
 
 use std::time::{Duration, Instant};
 
-/// Minimum time before a subscription is overdue, and the time after which confirmations have stopped.
-const CONFIRM: Duration = Duration::from_secs(2);
+/// Minimum age of an overdue subscription, and the time without a confirmation after which confirmations have stopped.
+const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// When the subscriptions on one connection were last confirmed.
 #[derive(Debug)]
 pub(super) struct Confirmations {
     /// Request time of the latest confirmed subscription.
-    asked: Option<Instant>,
+    last_requested: Option<Instant>,
     /// When the last confirmation arrived.
-    came: Option<Instant>,
+    last_confirmed: Option<Instant>,
 }
 
 impl Confirmations {
     /// The state of a new connection.
     pub(super) fn new() -> Self {
-        Self { asked: None, came: None }
+        Self { last_requested: None, last_confirmed: None }
     }
 
-    /// Notes the confirmation of a subscription requested at `asked`.
-    pub(super) fn come(&mut self, asked: Instant, now: Instant) {
-        self.asked = self.asked.max(Some(asked));
-        self.came = Some(now);
+    /// Notes the confirmation of a subscription requested at `requested`.
+    pub(super) fn note(&mut self, requested: Instant, now: Instant) {
+        self.last_requested = self.last_requested.max(Some(requested));
+        self.last_confirmed = Some(now);
     }
 
-    /// Whether an unconfirmed subscription requested at `asked` must be requested again.
-    pub(super) fn is_late(&self, asked: Instant, now: Instant) -> bool {
-        let is_over = |since: Instant| now.saturating_duration_since(since) > CONFIRM;
-        is_over(asked) && (self.asked > Some(asked) || self.came.is_none_or(is_over))
+    /// Whether an unconfirmed subscription requested at `requested` must be requested again.
+    pub(super) fn is_overdue(&self, requested: Instant, now: Instant) -> bool {
+        let has_elapsed = |since: Instant| now.saturating_duration_since(since) > CONFIRMATION_TIMEOUT;
+        has_elapsed(requested)
+            && (self.last_requested > Some(requested) || self.last_confirmed.is_none_or(has_elapsed))
     }
 }
 
@@ -46,25 +47,25 @@ mod tests {
     fn subscriptions_are_overdue_only_after_confirmations_have_stopped() {
         let start = Instant::now();
         let mut confirmations = Confirmations::new();
-        assert!(!confirmations.is_late(start, start + CONFIRM));
-        assert!(confirmations.is_late(start, start + CONFIRM + SECOND), "not even one came");
+        assert!(!confirmations.is_overdue(start, start + CONFIRMATION_TIMEOUT));
+        assert!(confirmations.is_overdue(start, start + CONFIRMATION_TIMEOUT + SECOND), "none has arrived");
         for second in 1..10 {
             let now = start + SECOND * second;
-            confirmations.come(start, now);
-            assert!(!confirmations.is_late(start, now + CONFIRM));
+            confirmations.note(start, now);
+            assert!(!confirmations.is_overdue(start, now + CONFIRMATION_TIMEOUT));
         }
-        assert!(confirmations.is_late(start, start + SECOND * 9 + CONFIRM + SECOND));
+        assert!(confirmations.is_overdue(start, start + SECOND * 9 + CONFIRMATION_TIMEOUT + SECOND));
     }
 
     #[test]
     fn a_subscription_overtaken_by_later_ones_is_overdue() {
         let start = Instant::now();
         let mut confirmations = Confirmations::new();
-        confirmations.come(start + SECOND, start + SECOND);
-        assert!(!confirmations.is_late(start, start + CONFIRM), "the push may wait to be looked at");
-        confirmations.come(start + SECOND, start + SECOND * 3);
-        confirmations.come(start, start + SECOND * 3);
-        assert!(confirmations.is_late(start, start + SECOND * 3));
-        assert!(!confirmations.is_late(start + SECOND, start + SECOND * 4));
+        confirmations.note(start + SECOND, start + SECOND);
+        assert!(!confirmations.is_overdue(start, start + CONFIRMATION_TIMEOUT), "its own push may be queued");
+        confirmations.note(start + SECOND, start + SECOND * 3);
+        confirmations.note(start, start + SECOND * 3);
+        assert!(confirmations.is_overdue(start, start + SECOND * 3));
+        assert!(!confirmations.is_overdue(start + SECOND, start + SECOND * 4));
     }
 }

@@ -15,49 +15,49 @@ use redis::{
 use tokio::time::timeout;
 
 use super::keys::Partition;
+use super::problem::Problem;
 use super::slots::SlotMap;
-use super::trouble::Trouble;
 use crate::config::broker::{Password, Passwords, RedisAddress, RedisServers, RedisSettings};
 
-/// Time limit for opening a connection, including its greeting.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// Time limit for opening a connection, including its handshake, and for a request while connecting.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Interval at which the slots of a Cluster are looked up, unless an error shows earlier that they have moved.
-const FIND_IN_CLUSTER: Duration = Duration::from_secs(30);
+const CLUSTER_LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Interval at which the Sentinels are asked for the primary. A primary that was demoted while unreachable accepts writes for
-/// a while, and these will be lost.
-const FIND_BY_SENTINEL: Duration = Duration::from_secs(2);
+/// Interval at which the Sentinels are asked for the primary. A primary that was demoted while it was isolated accepts writes
+/// for a while, which are then lost.
+const SENTINEL_LOOKUP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Time limit for an answer of a Sentinel, or of a Cluster node that is asked for the slots.
-const ASKED_PATIENCE: Duration = Duration::from_secs(1);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum number of requests per connection that wait to be written.
-const WAITING: usize = 4096;
+const MAX_WAITING: usize = 4096;
 
 /// Minimum version of Redis, which introduced `GETEX`.
-const OLDEST: (u32, u32) = (6, 2);
+const MIN_VERSION: (u32, u32) = (6, 2);
 
 /// Minimum version of Redis Cluster, which introduced `SPUBLISH`.
-const OLDEST_CLUSTER: (u32, u32) = (7, 0);
+const MIN_CLUSTER_VERSION: (u32, u32) = (7, 0);
 
 /// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ServerAddress {
     Tcp(String, u16),
     Unix(std::path::PathBuf),
 }
 
-/// The result of a lookup.
+/// The result of a lookup: the primaries, and the other nodes of a Cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Topology {
     /// The primary of each partition. `None`: no primary serves it.
-    pub(super) primaries: Vec<Option<Place>>,
+    pub(super) primaries: Vec<Option<ServerAddress>>,
     /// All nodes of a Cluster.
-    pub(super) nodes: Vec<Place>,
+    pub(super) nodes: Vec<ServerAddress>,
 }
 
-/// The identity of a primary.
+/// What `INFO` says about a primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct About {
     /// The run id of its process.
@@ -88,11 +88,11 @@ impl Connector {
     }
 
     /// Interval of lookups during normal operation. `None`: a single server needs none.
-    pub(super) fn finds_every(&self) -> Option<Duration> {
+    pub(super) fn lookup_interval(&self) -> Option<Duration> {
         match self.settings.servers {
             RedisServers::Single(..) => None,
-            RedisServers::Sentinel { .. } => Some(FIND_BY_SENTINEL),
-            RedisServers::Cluster { .. } => Some(FIND_IN_CLUSTER),
+            RedisServers::Sentinel { .. } => Some(SENTINEL_LOOKUP_INTERVAL),
+            RedisServers::Cluster { .. } => Some(CLUSTER_LOOKUP_INTERVAL),
         }
     }
 
@@ -101,57 +101,61 @@ impl Connector {
         self.settings.wait_replicas > 0
     }
 
-    /// Looks up the primaries of all partitions. All Sentinels are asked ([`sentinels`]). In a Cluster, the known nodes and
-    /// those of the configuration are asked one after the other, starting with another one each `turn`, because a node may
-    /// have outdated information.
-    pub(super) async fn find(
+    /// Looks up the primaries of these partitions. All Sentinels are asked concurrently ([`sentinels`]). In a Cluster, the
+    /// known `nodes` and those of the configuration are asked one after the other. Each `attempt` starts with another node,
+    /// because a node may have outdated information.
+    pub(super) async fn look_up(
         &self,
         partitions: &[Partition],
-        nodes: &[Place],
-        turn: usize,
-    ) -> Result<Found, Trouble> {
-        let place = match &self.settings.servers {
-            RedisServers::Single(RedisAddress::Tcp { host, port }, _) => Place::Tcp(host.clone(), *port),
-            RedisServers::Single(RedisAddress::Unix(path), _) => Place::Unix(path.clone()),
+        nodes: &[ServerAddress],
+        attempt: usize,
+    ) -> Result<Topology, Problem> {
+        let address = match &self.settings.servers {
+            RedisServers::Single(RedisAddress::Tcp { host, port }, _) => {
+                ServerAddress::Tcp(host.clone(), *port)
+            }
+            RedisServers::Single(RedisAddress::Unix(path), _) => ServerAddress::Unix(path.clone()),
             RedisServers::Sentinel { sentinels, master, .. } => self.ask_sentinels(sentinels, master).await?,
             RedisServers::Cluster { seeds } => {
-                let seeds = seeds.iter().map(|(host, port)| Place::Tcp(host.clone(), *port));
-                let mut places = nodes.to_vec();
-                places.extend(seeds.filter(|seed| !nodes.contains(seed)));
-                let first = turn % places.len().max(1);
-                places.rotate_left(first);
-                let map = self.ask_cluster(&places).await?;
+                let seeds = seeds.iter().map(|(host, port)| ServerAddress::Tcp(host.clone(), *port));
+                let mut addresses = nodes.to_vec();
+                addresses.extend(seeds.filter(|seed| !nodes.contains(seed)));
+                let first = attempt % addresses.len().max(1);
+                addresses.rotate_left(first);
+                let map = self.ask_cluster(&addresses).await?;
                 let of = |partition: &Partition| map.primary(partition.slot()).cloned();
-                return Ok(Found { primaries: partitions.iter().map(of).collect(), nodes: map.nodes });
+                return Ok(Topology { primaries: partitions.iter().map(of).collect(), nodes: map.nodes });
             }
         };
-        Ok(Found { primaries: vec![Some(place); partitions.len()], nodes: Vec::new() })
+        Ok(Topology { primaries: vec![Some(address); partitions.len()], nodes: Vec::new() })
     }
 
     /// Opens a connection for commands.
-    pub(super) async fn commands(&self, place: &Place) -> Result<MultiplexedConnection, Trouble> {
-        self.open(place, AsyncConnectionConfig::new()).await
+    pub(super) async fn commands(&self, address: &ServerAddress) -> Result<MultiplexedConnection, Problem> {
+        self.open(address, AsyncConnectionConfig::new()).await
     }
 
     /// Opens a connection for subscriptions only, whose pushes go to the given sender.
     pub(super) async fn pushes(
         &self,
-        place: &Place,
+        address: &ServerAddress,
         pushes: impl AsyncPushSender,
-    ) -> Result<MultiplexedConnection, Trouble> {
-        self.open(place, AsyncConnectionConfig::new().set_push_sender(pushes)).await
+    ) -> Result<MultiplexedConnection, Problem> {
+        self.open(address, AsyncConnectionConfig::new().set_push_sender(pushes)).await
     }
 
     async fn open(
         &self,
-        place: &Place,
+        address: &ServerAddress,
         config: AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, Trouble> {
-        let client = self.client(place, self.login())?;
-        let config =
-            config.set_response_timeout(None).set_connection_timeout(None).set_pipeline_buffer_size(WAITING);
+    ) -> Result<MultiplexedConnection, Problem> {
+        let client = self.client(address, self.login())?;
+        let config = config
+            .set_response_timeout(None)
+            .set_connection_timeout(None)
+            .set_pipeline_buffer_size(MAX_WAITING);
         let opening = client.get_multiplexed_async_connection_with_config(&config);
-        in_time(PATIENCE, "Redis", opening).await
+        within(CONNECT_TIMEOUT, "Redis", opening).await
     }
 
     fn login(&self) -> RedisConnectionInfo {
@@ -159,17 +163,17 @@ impl Connector {
         as_user(redis, self.settings.username.as_ref(), self.settings.passwords.redis.as_ref())
     }
 
-    fn client(&self, place: &Place, redis: RedisConnectionInfo) -> Result<Client, Trouble> {
-        let address = match (place, &self.settings.tls) {
-            (Place::Unix(path), _) => ConnectionAddr::Unix(path.clone()),
-            (Place::Tcp(host, port), None) => ConnectionAddr::Tcp(host.clone(), *port),
-            (Place::Tcp(host, port), Some(_)) => {
+    fn client(&self, address: &ServerAddress, redis: RedisConnectionInfo) -> Result<Client, Problem> {
+        let address = match (address, &self.settings.tls) {
+            (ServerAddress::Unix(path), _) => ConnectionAddr::Unix(path.clone()),
+            (ServerAddress::Tcp(host, port), None) => ConnectionAddr::Tcp(host.clone(), *port),
+            (ServerAddress::Tcp(host, port), Some(_)) => {
                 ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
             }
         };
-        // Several calls are in flight at once, and each is written as a whole.
+        // Several calls are in flight at once, and each is written at once.
         let tcp = TcpSettings::default().set_nodelay(true);
-        // Redis 7.0 does not know CLIENT SETINFO, and newer versions would need an additional ACL right for it.
+        // Redis 7.0 has no CLIENT SETINFO, and newer versions would require an additional ACL rule for it.
         let redis = redis.set_skip_set_lib_name();
         let info = address.into_connection_info()?.set_redis_settings(redis).set_tcp_settings(tcp);
         let client = match &self.settings.tls {
@@ -189,28 +193,28 @@ impl Connector {
         }
     }
 
-    async fn ask_cluster(&self, places: &[Place]) -> Result<SlotMap, Trouble> {
-        let mut trouble = None;
-        for place in places {
-            match timeout(ASKED_PATIENCE, self.ask_cluster_node(place)).await {
+    async fn ask_cluster(&self, addresses: &[ServerAddress]) -> Result<SlotMap, Problem> {
+        let mut problem = None;
+        for address in addresses {
+            match timeout(LOOKUP_TIMEOUT, self.ask_cluster_node(address)).await {
                 Ok(Ok(map)) => return Ok(map),
-                Ok(Err(error)) => trouble = Some(error),
-                Err(_) => trouble = Some(Trouble::timeout(&format!("the Cluster's node {place}"))),
+                Ok(Err(error)) => problem = Some(error),
+                Err(_) => problem = Some(Problem::timeout(&format!("the Cluster's node {address}"))),
             }
         }
-        Err(trouble.unwrap_or_else(|| Trouble::unexpected("the Cluster")))
+        Err(problem.unwrap_or_else(|| Problem::unexpected("the Cluster")))
     }
 
-    async fn ask_cluster_node(&self, place: &Place) -> Result<SlotMap, Trouble> {
-        let mut connection = self.commands(place).await?;
+    async fn ask_cluster_node(&self, address: &ServerAddress) -> Result<SlotMap, Problem> {
+        let mut connection = self.commands(address).await?;
         let mut command = redis::cmd("CLUSTER");
         command.arg("SLOTS");
         let answer = request(&mut connection, &command).await?;
-        let host = match place {
-            Place::Tcp(host, _) => host.as_str(),
-            Place::Unix(_) => "",
+        let host = match address {
+            ServerAddress::Tcp(host, _) => host.as_str(),
+            ServerAddress::Unix(_) => "",
         };
-        SlotMap::read(&answer, host).ok_or_else(|| Trouble::unexpected("the Cluster"))
+        SlotMap::read(&answer, host).ok_or_else(|| Problem::unexpected("the Cluster"))
     }
 }
 
@@ -229,18 +233,18 @@ fn as_user(
     login
 }
 
-/// Checks that nodes can share this primary.
-pub(super) async fn examine(
+/// Checks version, role and eviction policy of a server, which decide whether nodes can share it.
+pub(super) async fn check_server(
     connection: &mut MultiplexedConnection,
     is_cluster: bool,
-) -> Result<About, Trouble> {
+) -> Result<About, Problem> {
     let info = request(connection, &redis::cmd("INFO")).await?;
-    let text: String = redis::from_redis_value(info).map_err(|_| Trouble::unexpected("Redis"))?;
-    examine_info(&text, is_cluster)
+    let text: String = redis::from_redis_value(info).map_err(|_| Problem::unexpected("Redis"))?;
+    check_info(&text, is_cluster)
 }
 
 /// The same check, based on the output of INFO.
-fn examine_info(info: &str, is_cluster: bool) -> Result<About, Trouble> {
+fn check_info(info: &str, is_cluster: bool) -> Result<About, Problem> {
     let field =
         |name: &str| info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'));
     let version = field("redis_version").unwrap_or_default();
@@ -250,41 +254,41 @@ fn examine_info(info: &str, is_cluster: bool) -> Result<About, Trouble> {
         Some(valkey) => format!("Valkey {valkey}"),
         None => format!("Redis {version}"),
     };
-    if parsed < OLDEST {
-        return Err(Trouble::new(
+    if parsed < MIN_VERSION {
+        return Err(Problem::new(
             "version",
-            format!("this is {shown}: Redis 6.2 or Valkey 7.2 are needed at least"),
+            format!("this is {shown}, but Redis 6.2, Valkey 7.2 or newer is required"),
         ));
     }
-    if is_cluster && parsed < OLDEST_CLUSTER {
-        return Err(Trouble::new(
+    if is_cluster && parsed < MIN_CLUSTER_VERSION {
+        return Err(Problem::new(
             "version",
-            format!("this is {shown}: a Cluster needs Redis 7.0 or Valkey 7.2 at least, on all of its nodes"),
+            format!("this is {shown}, but all nodes of a Cluster must be Redis 7.0, Valkey 7.2 or newer"),
         ));
     }
     let has_slots = field("cluster_enabled").is_some_and(|enabled| enabled == "1");
     if has_slots && !is_cluster {
-        return Err(Trouble::new("moved", super::trouble::NODE_OF_A_CLUSTER));
+        return Err(Problem::new("moved", super::problem::NODE_OF_A_CLUSTER));
     }
     if is_cluster && field("role").is_some_and(|role| role != "master") {
-        return Err(Trouble::new(
+        return Err(Problem::new(
             "demoted",
-            "a primary of the Cluster has become a replica. The node asks where its slots are now",
+            "a primary of the Cluster has become a replica. The new primary is being looked up",
         ));
     }
     if field("role").is_some_and(|role| role != "master") {
-        return Err(Trouble::new(
+        return Err(Problem::new(
             "readonly",
-            "this is a replica, which takes no writes. Name the primary, or use redis+sentinel://",
+            "this is a replica, which accepts no writes. Use the address of the primary, or redis+sentinel://",
         ));
     }
     let policy = field("maxmemory_policy").unwrap_or("noeviction");
     if policy != "noeviction" && field("maxmemory").is_some_and(|bytes| bytes != "0") {
-        return Err(Trouble::new(
+        return Err(Problem::new(
             "evicts",
             format!(
-                "this Redis drops keys when its memory is full (maxmemory-policy {policy}), and with them which tickets were \
-                 used. Set maxmemory-policy noeviction, or use another Redis"
+                "this Redis evicts keys when its memory is full (maxmemory-policy {policy}), and with them the record of used \
+                 tickets. Set maxmemory-policy noeviction, or use another Redis"
             ),
         ));
     }
@@ -293,23 +297,23 @@ fn examine_info(info: &str, is_cluster: bool) -> Result<About, Trouble> {
 }
 
 /// Sends a command and waits for its answer, with a time limit.
-pub(super) async fn request(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, Trouble> {
-    let answer = in_time(PATIENCE, "Redis", connection.req_packed_command(command)).await?;
+pub(super) async fn request(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, Problem> {
+    let answer = within(CONNECT_TIMEOUT, "Redis", connection.req_packed_command(command)).await?;
     Ok(answer.extract_error()?)
 }
 
-async fn in_time<T>(
-    patience: Duration,
+async fn within<T>(
+    limit: Duration,
     what: &str,
     request: impl Future<Output = redis::RedisResult<T>>,
-) -> Result<T, Trouble> {
-    match timeout(patience, request).await {
+) -> Result<T, Problem> {
+    match timeout(limit, request).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(Trouble::timeout(what)),
+        Err(_) => Err(Problem::timeout(what)),
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(host, port) if host.parse::<IpAddr>().is_ok_and(|host| host.is_ipv6()) => {
@@ -328,9 +332,9 @@ mod tests {
     const GOOD: &str = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\nrole:master\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n";
 
     #[test]
-    fn a_redis_that_evicts_or_is_old_or_a_replica_is_refused() {
+    fn a_redis_that_evicts_keys_or_is_too_old_or_a_replica_is_refused() {
         assert_eq!(
-            examine_info(GOOD, false).unwrap(),
+            check_info(GOOD, false).unwrap(),
             About { run_id: "abc".into(), version: "Redis 7.0.15".into() }
         );
         let causes = [
@@ -340,23 +344,23 @@ mod tests {
             ("redis_version:7.0.15", "no_version:1", "version"),
         ];
         for (from, to, cause) in causes {
-            assert_eq!(examine_info(&GOOD.replace(from, to), false).unwrap_err().cause, cause);
+            assert_eq!(check_info(&GOOD.replace(from, to), false).unwrap_err().cause, cause);
         }
         let valkey = GOOD.replace("run_id", "valkey_version:8.1.1\r\nrun_id");
-        assert_eq!(examine_info(&valkey, false).unwrap().version, "Valkey 8.1.1");
+        assert_eq!(check_info(&valkey, false).unwrap().version, "Valkey 8.1.1");
     }
 
     #[test]
-    fn a_node_of_a_cluster_is_one_of_seven_or_newer_and_wants_the_url_of_a_cluster() {
+    fn a_node_of_a_cluster_must_be_version_7_and_requires_the_url_of_a_cluster() {
         let node = format!("{GOOD}# Cluster\r\ncluster_enabled:1\r\n");
-        assert!(examine_info(&node, true).is_ok());
-        let trouble = examine_info(&node, false).unwrap_err();
-        assert!(trouble.sentence.contains("redis+cluster://"), "{trouble}");
+        assert!(check_info(&node, true).is_ok());
+        let problem = check_info(&node, false).unwrap_err();
+        assert!(problem.sentence.contains("redis+cluster://"), "{problem}");
         for (from, to, cause) in [
             ("redis_version:7.0.15", "redis_version:6.2.14", "version"),
             ("role:master", "role:slave", "demoted"),
         ] {
-            assert_eq!(examine_info(&node.replace(from, to), true).unwrap_err().cause, cause);
+            assert_eq!(check_info(&node.replace(from, to), true).unwrap_err().cause, cause);
         }
     }
 }

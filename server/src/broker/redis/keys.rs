@@ -1,17 +1,17 @@
 //! The names of keys and channels in Redis. All names of a cluster of nodes begin with its prefix, which nothing else may use.
 //!
-//! | key or channel | what it is |
+//! | key or channel | content |
 //! | --- | --- |
 //! | `P:{N}:e:TOPIC` | list: the topic's entries ([`super::record`]) |
-//! | `P:{N}:h:TOPIC` | string: its head, written by `scripts/publish.lua`: the topic's position, and what is kept | |
+//! | `P:{N}:h:TOPIC` | string: its head, written by `scripts/publish.lua`: the topic's position and the size of its entries |
 //! | `P:{N}:p:PUBLISHER` | string: the highest number accepted from a publisher in this partition | |
-//! | `P:{N}:c:TOPIC` | channel: entries, as they are accepted |
-//! | `P:{N}:t:TICKET` | string: the name of the ticket's only use |
-//! | `P:{N}:epoch` | string: since when this Redis process has lost nothing, and its run id |
-//! | `P:{N}:id`, `P:{N}:secret` | strings: the id of the cluster, and of its secret |
+//! | `P:{N}:c:TOPIC` | channel: its entries, pushed when they are accepted |
+//! | `P:{N}:t:TICKET` | string: the nonce of the ticket's only use |
+//! | `P:{N}:epoch` | string: the time since which this Redis process has lost nothing, and its run id |
+//! | `P:{N}:id`, `P:{N}:secret` | strings: the id of the cluster, and the id of its secret |
 //! | `P:{N}:nodes` | hash: the nodes, with their descriptions |
-//! | `P:{N}:n:NODE` | channel: a node's canary |
-//! | `P:{N}:trial:KIND` | for a node that checks its permissions ([`super::rights`]) |
+//! | `P:{N}:n:NODE` | channel: the canaries of a node |
+//! | `P:{N}:trial:KIND` | keys for the permission check of a node ([`super::rights`]) |
 //!
 //! `{N}` is the partition's hash tag, so that all keys of one script call are in the same slot of a Redis Cluster.
 
@@ -75,8 +75,8 @@ impl Keys {
             return Partition::CONTROL;
         }
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-        let place = fnv1a(topic.as_str()) as usize;
-        Partition(place % self.hash_tags.len())
+        let index = fnv1a(topic.as_str()) as usize;
+        Partition(index % self.hash_tags.len())
     }
 
     pub(super) fn entries(&self, topic: &Topic) -> String {
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_channel_names_its_topic_whatever_that_is_called() {
+    fn a_channel_contains_its_topic_whatever_the_topic_contains() {
         for keys in [Keys::single("acme:crm"), Keys::cluster("acme:crm")] {
             for name in ["oro/data/update", "a}:c:b", "{x}", "ä ö"] {
                 let topic = Topic::parse(name).unwrap();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_partitions_of_a_cluster_lie_evenly_over_its_slots() {
+    fn the_partitions_of_a_cluster_are_spread_evenly_over_its_slots() {
         let keys = Keys::cluster("p");
         let slots: Vec<_> = keys.partitions().map(Partition::slot).collect();
         assert_eq!((slots.len(), slots[0], slots[63]), (64, 128, SLOTS - 128));

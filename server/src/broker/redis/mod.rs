@@ -1,8 +1,8 @@
 //! The broker of several nodes: Redis or Valkey.
 //!
 //! A script in Redis accepts messages, assigns their positions, stores them and pushes them to all nodes ([`outbox`]). A node
-//! delivers pushed entries in order, and reads missing ones ([`topics`]). One thread does all of this ([`worker`]); shards
-//! send it orders.
+//! delivers pushed entries in order, and reads missing ones ([`topics`]). A single thread does this ([`worker`]); shards send
+//! it commands.
 //!
 //! Disconnects are entries of a topic that each node reads from the oldest one on ([`control`]). Another script marks tickets
 //! as used ([`tickets`]), and returns the position up to which a node must have read the disconnects.
@@ -21,6 +21,7 @@ pub mod nodes;
 mod outbox;
 mod partitions;
 mod primary;
+mod problem;
 mod pushes;
 mod record;
 mod rights;
@@ -28,7 +29,6 @@ mod scripts;
 mod slots;
 mod tickets;
 mod topics;
-mod trouble;
 mod worker;
 
 use std::io;
@@ -54,7 +54,7 @@ use crate::publication::receipt::Receipt;
 use crate::publication::{Author, Content, Publication};
 use worker::Worker;
 
-pub use control::MOST_DISCONNECTS;
+pub use control::MAX_DISCONNECTS;
 
 /// Maximum size of pushed entries that are not written to sessions yet.
 const INBOUND_BYTES: usize = 16 << 20;
@@ -86,12 +86,12 @@ pub struct Settings {
 }
 
 /// A message to the broker's thread.
-enum Order {
+enum BrokerCommand {
     Publish { messages: Vec<Numbered>, receipt: Option<Arc<Receipt>> },
     AskHighest(PublisherId, Arc<Receipt>),
     Subscribe(Topic),
     Unsubscribe(Topic),
-    Recover { topic: Topic, since: Option<Since>, most: usize, hand_over: HandOver },
+    Recover { topic: Topic, since: Option<Since>, limit: usize, hand_over: HandOver },
     SetRules(HistoryRules),
     UseTicket(TicketUse, UseAnswer),
 }
@@ -109,15 +109,15 @@ struct Numbered {
 /// The state that the broker's thread reports.
 #[derive(Debug)]
 struct Report {
-    /// Whether published messages come back.
+    /// Whether every partition pushes what this node publishes, as its canaries show.
     is_up: Arc<AtomicBool>,
     cluster: Arc<Cluster>,
 }
 
-/// The broker's handle, which sends orders to its thread.
+/// The broker's handle, which sends commands to its thread.
 #[derive(Debug)]
 pub struct RedisBroker {
-    orders: UnboundedSender<Order>,
+    commands: UnboundedSender<BrokerCommand>,
     is_up: Arc<AtomicBool>,
     cluster: Arc<Cluster>,
 }
@@ -129,7 +129,7 @@ impl RedisBroker {
         events: Arc<dyn EventHandler>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
-        let (orders, taken) = unbounded_channel();
+        let (commands, inbox) = unbounded_channel();
         let is_up = Arc::new(AtomicBool::new(false));
         let inbound = CreditPool::new(usize::MAX, INBOUND_BYTES, || {});
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -138,39 +138,39 @@ impl RedisBroker {
         thread::Builder::new().name("broker".to_owned()).spawn(move || {
             // The connections' tasks run on this runtime.
             runtime.block_on(async {
-                let worker = Worker::new(settings, events, taken, inbound, report, metrics);
+                let worker = Worker::new(settings, events, inbox, inbound, report, metrics);
                 // A task is scheduled as soon as the connections' tasks wake it. The future of `block_on` would first wait for
                 // a poll of the sockets.
                 let _ = tokio::spawn(worker.run()).await;
             });
         })?;
-        Ok(Self { orders, is_up, cluster })
+        Ok(Self { commands, is_up, cluster })
     }
 
-    /// Whether published messages come back.
+    /// Whether every partition pushes what this node publishes. Updated by the broker's thread.
     pub fn is_up(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_up)
     }
 
     /// The used tickets of all nodes.
     pub fn used_tickets(&self) -> Arc<dyn SharedTickets> {
-        Arc::new(RedisTickets(self.orders.clone()))
+        Arc::new(RedisTickets(self.commands.clone()))
     }
 
-    fn give(&self, order: Order) {
+    fn send(&self, command: BrokerCommand) {
         // The thread runs until the process ends.
-        let _ = self.orders.send(order);
+        let _ = self.commands.send(command);
     }
 }
 
 /// The used tickets of all nodes.
 #[derive(Debug)]
-struct RedisTickets(UnboundedSender<Order>);
+struct RedisTickets(UnboundedSender<BrokerCommand>);
 
 impl SharedTickets for RedisTickets {
     fn use_up(&self, ticket: TicketUse, answer: UseAnswer) {
-        if let Err(refused) = self.0.send(Order::UseTicket(ticket, answer))
-            && let Order::UseTicket(_, answer) = refused.0
+        if let Err(refused) = self.0.send(BrokerCommand::UseTicket(ticket, answer))
+            && let BrokerCommand::UseTicket(_, answer) = refused.0
         {
             answer(FirstUse::Unavailable);
         }
@@ -198,27 +198,27 @@ impl Broker for RedisBroker {
                 credit: item.credit,
             })
         });
-        self.give(Order::Publish { messages: messages.collect(), receipt });
+        self.send(BrokerCommand::Publish { messages: messages.collect(), receipt });
     }
 
     fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, _: Instant) {
-        self.give(Order::AskHighest(publisher, receipt));
+        self.send(BrokerCommand::AskHighest(publisher, receipt));
     }
 
     fn subscribe(&self, topic: &Topic) {
-        self.give(Order::Subscribe(topic.clone()));
+        self.send(BrokerCommand::Subscribe(topic.clone()));
     }
 
     fn unsubscribe(&self, topic: &Topic) {
-        self.give(Order::Unsubscribe(topic.clone()));
+        self.send(BrokerCommand::Unsubscribe(topic.clone()));
     }
 
-    fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver) {
-        self.give(Order::Recover { topic: topic.clone(), since, most, hand_over });
+    fn recover(&self, topic: &Topic, since: Option<Since>, limit: usize, hand_over: HandOver) {
+        self.send(BrokerCommand::Recover { topic: topic.clone(), since, limit, hand_over });
     }
 
     fn set_rules(&self, rules: HistoryRules) {
-        self.give(Order::SetRules(rules));
+        self.send(BrokerCommand::SetRules(rules));
     }
 
     // The broker's thread has its own timer.

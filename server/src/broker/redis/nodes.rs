@@ -1,6 +1,6 @@
 //! The nodes that share a Redis: the description that each node stores with its canary, and the list of nodes.
 //!
-//! A node is listed for [`NODE_KEPT_MS`] after its last canary, and counts as present while it sends one each second.
+//! A node is listed for [`NODE_LISTED_MS`] after its last canary, and counts as present while it sends one each second.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use redis::{Value, from_redis_value};
 use serde::{Deserialize, Serialize};
 
-use super::canary::{NODE_KEPT_MS, PATIENCE};
+use super::canary::{self, NODE_LISTED_MS};
 use super::connect::{Connector, request};
 use super::fnv1a::fnv1a;
 use super::keys::{Keys, Partition};
-use super::trouble::Trouble;
+use super::problem::Problem;
 use crate::config::broker::RedisSettings;
 use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
@@ -27,10 +27,10 @@ pub(super) struct Description {
     started: u64,
 }
 
-/// The serialized description. Nodes of other versions may have more or fewer fields.
+/// The fields of a description, stored as JSON. Those of other versions may differ.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Said {
+struct Fields {
     version: String,
     host: String,
     bind: String,
@@ -62,13 +62,13 @@ pub struct Listed {
     /// Time since its last canary, in milliseconds.
     pub silent_milliseconds: u64,
     /// Whether the node counts as present.
-    pub is_there: bool,
+    pub is_present: bool,
 }
 
 /// Why the nodes cannot be listed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct NotListed(Trouble);
+pub struct NotListed(Problem);
 
 /// A hash of the rules, by which nodes compare them: the content of `/topics`, and the default history bounds.
 pub fn hash_of_rules(described: &str, history: HistorySettings) -> String {
@@ -85,15 +85,15 @@ pub async fn list(settings: RedisSettings) -> Result<Vec<Listed>, NotListed> {
     ask(&connector, &keys).await.map_err(NotListed)
 }
 
-async fn ask(connector: &Connector, keys: &Keys) -> Result<Vec<Listed>, Trouble> {
-    let mut found = connector.find(&[Partition::CONTROL], &[], 0).await?;
-    let place = found.primaries.pop().flatten().ok_or_else(|| {
-        Trouble::new(
+async fn ask(connector: &Connector, keys: &Keys) -> Result<Vec<Listed>, Problem> {
+    let mut topology = connector.look_up(&[Partition::CONTROL], &[], 0).await?;
+    let address = topology.primaries.pop().flatten().ok_or_else(|| {
+        Problem::new(
             "clusterdown",
-            "nobody serves the slot of the Cluster that the nodes are in. See redis-cli --cluster check",
+            "no primary serves the slot of the Cluster that contains the list of nodes. See redis-cli --cluster check",
         )
     })?;
-    let mut connection = connector.commands(&place).await?;
+    let mut connection = connector.commands(&address).await?;
     let mut command = redis::cmd("HGETALL");
     command.arg(keys.nodes(Partition::CONTROL));
     let fields: HashMap<String, String> = decode(request(&mut connection, &command).await?)?;
@@ -101,8 +101,8 @@ async fn ask(connector: &Connector, keys: &Keys) -> Result<Vec<Listed>, Trouble>
     Ok(listed(fields, seconds * 1000 + microseconds / 1000))
 }
 
-fn decode<T: redis::FromRedisValue>(value: Value) -> Result<T, Trouble> {
-    from_redis_value(value).map_err(|_| Trouble::unexpected("Redis"))
+fn decode<T: redis::FromRedisValue>(value: Value) -> Result<T, Problem> {
+    from_redis_value(value).map_err(|_| Problem::unexpected("Redis"))
 }
 
 /// The nodes in the fields of the hash that have not expired at `now` (Unix time in milliseconds).
@@ -110,12 +110,12 @@ fn listed(fields: HashMap<String, String>, now: u64) -> Vec<Listed> {
     let mut nodes: Vec<_> = fields
         .into_iter()
         .filter_map(|(name, text)| {
-            let (expires, said) = text.split_once(' ')?;
+            let (expires, fields) = text.split_once(' ')?;
             let expires: u64 = expires.parse().ok().filter(|expires| *expires >= now)?;
-            let Said { version, host, bind, started, sessions, publishers, rules } =
-                serde_json::from_str(said).unwrap_or_default();
-            let silent_milliseconds = NODE_KEPT_MS.saturating_sub(expires - now);
-            let is_there = Duration::from_millis(silent_milliseconds) <= PATIENCE;
+            let Fields { version, host, bind, started, sessions, publishers, rules } =
+                serde_json::from_str(fields).unwrap_or_default();
+            let silent_milliseconds = NODE_LISTED_MS.saturating_sub(expires - now);
+            let is_present = Duration::from_millis(silent_milliseconds) <= canary::TIMEOUT;
             let node = Listed {
                 name,
                 host,
@@ -126,7 +126,7 @@ fn listed(fields: HashMap<String, String>, now: u64) -> Vec<Listed> {
                 publishers,
                 rules,
                 silent_milliseconds,
-                is_there,
+                is_present,
             };
             Some(node)
         })
@@ -144,7 +144,7 @@ impl Description {
     /// The current description as JSON.
     pub(super) fn text(&self, metrics: &Metrics, rules: &str) -> String {
         let open = |protocol| metrics.sessions_open.of(protocol).get();
-        let said = Said {
+        let fields = Fields {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: self.host.clone(),
             bind: self.bind.clone(),
@@ -154,7 +154,7 @@ impl Description {
             rules: rules.to_owned(),
         };
         // A struct of strings and numbers always serializes.
-        serde_json::to_string(&said).unwrap_or_default()
+        serde_json::to_string(&fields).unwrap_or_default()
     }
 }
 
@@ -164,14 +164,14 @@ mod tests {
     use crate::policy::HistoryLimits;
 
     #[test]
-    fn what_a_node_says_is_what_is_listed() {
+    fn a_listed_node_has_the_fields_of_its_description() {
         let metrics = Metrics::new();
         metrics.sessions_open.of(Subprotocol::Wamp).set(2);
         metrics.sessions_open.of(Subprotocol::Orosync).set(3);
         metrics.sessions_open.of(Subprotocol::Link).set(7);
         let description =
             Description { host: "web1".to_owned(), bind: "0.0.0.0:8080".to_owned(), started: 1_700_000_000 };
-        let text = format!("{} {}", 50_000 + NODE_KEPT_MS, description.text(&metrics, "0f"));
+        let text = format!("{} {}", 50_000 + NODE_LISTED_MS, description.text(&metrics, "0f"));
         let expected = Listed {
             name: "n1".to_owned(),
             host: "web1".to_owned(),
@@ -182,27 +182,27 @@ mod tests {
             publishers: 7,
             rules: "0f".to_owned(),
             silent_milliseconds: 1200,
-            is_there: true,
+            is_present: true,
         };
         assert_eq!(listed([("n1".to_owned(), text)].into(), 51_200), [expected]);
     }
 
     #[test]
-    fn a_node_that_is_silent_is_listed_as_such_and_then_forgotten() {
+    fn a_silent_node_is_listed_as_absent_and_then_not_at_all() {
         let at = |silent: u64| {
-            let text = format!("{} {{\"host\":\"web1\",\"more\":1}}", 1_000_000 + NODE_KEPT_MS);
+            let text = format!("{} {{\"host\":\"web1\",\"more\":1}}", 1_000_000 + NODE_LISTED_MS);
             let nodes = listed([("n1".to_owned(), text)].into(), 1_000_000 + silent);
-            nodes.first().map(|node| node.is_there)
+            nodes.first().map(|node| node.is_present)
         };
         assert_eq!(
             [at(0), at(3000), at(3001), at(10_000), at(10_001)],
             [Some(true), Some(true), Some(false), Some(false), None]
         );
-        assert!(listed([("n1".to_owned(), "what is this".to_owned())].into(), 0).is_empty());
+        assert!(listed([("n1".to_owned(), "no description".to_owned())].into(), 0).is_empty());
     }
 
     #[test]
-    fn other_rules_and_another_history_have_another_hash() {
+    fn the_hash_depends_on_the_rules_and_on_the_history_bounds() {
         let of = |described: &str, events: usize, seconds: u64, bytes: usize| {
             let limits = HistoryLimits { events, age: Duration::from_secs(seconds) };
             hash_of_rules(described, HistorySettings { limits, bytes })

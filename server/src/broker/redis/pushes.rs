@@ -97,9 +97,9 @@ impl Pushes {
 ///
 /// Bound: [`MAX_ENDED`]. The lowest numbers are the oldest and are dropped first.
 #[derive(Debug, Default)]
-pub(super) struct Ended(BTreeSet<u64>);
+pub(super) struct EndedConnections(BTreeSet<u64>);
 
-impl Ended {
+impl EndedConnections {
     /// Notes that the connection with this number has ended.
     pub(super) fn note(&mut self, connection: u64) {
         self.0.insert(connection);
@@ -157,15 +157,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_connections_that_have_ended_are_known_once() {
-        let mut ended = Ended::default();
+    fn an_ended_connection_is_reported_once_and_the_oldest_are_forgotten() {
+        let mut ended = EndedConnections::default();
         (1..=MAX_ENDED as u64 + 1).for_each(|number| ended.note(number));
         assert!(!ended.take(1) && ended.take(2) && !ended.take(2));
         assert_eq!(ended.0.len(), MAX_ENDED - 1);
     }
 
     #[test]
-    fn without_room_events_are_dropped_and_the_canary_is_not() {
+    fn without_room_events_are_dropped_but_canaries_are_not() {
         let inbound = CreditPool::new(usize::MAX, 10, || {});
         let (pushes, mut arriving) = Pushes::new(Arc::clone(&inbound));
         let push = pushes.sender(1);

@@ -1,6 +1,6 @@
 //! The binary format of entries: events as stored and pushed by Redis.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! | --- | --- |
 //! | 8 | the tag of the topic's previous event |
 //! | 8 | its own tag, random |
@@ -14,8 +14,8 @@
 //! The publishing node writes the body, which is the last four fields; the script prepends the others. Numbers are big-endian.
 //! Entries that are pushed together are concatenated.
 //!
-//! Tags chain the events of a topic. With them a node detects missed events, even if a promoted replica reuses offsets for a
-//! different line of events.
+//! Tags chain the events of a topic. With them a node detects missed events, even if a promoted replica reuses offsets on a new
+//! timeline.
 
 use bytes::Bytes;
 use orosync_protocol::link_frame::Message;
@@ -32,36 +32,36 @@ const ID: usize = size_of::<u128>();
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// The tag of the previous event.
-    pub(super) before: u64,
+    pub(super) previous_tag: u64,
     pub(super) position: Position,
     /// Time of acceptance on Redis' clock, as Unix time in milliseconds.
     pub(super) accepted: u64,
     body: Bytes,
 }
 
-/// The bytes are not an entry: other software, or another version, writes to these keys.
+/// The bytes are not an entry. Other software, or another version, has written to these keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a valid entry of a topic")]
-pub(super) struct NotAnEntry;
+pub(super) struct InvalidEntry;
 
 impl Entry {
-    pub(super) fn decode(bytes: &Bytes) -> Result<Self, NotAnEntry> {
+    pub(super) fn decode(bytes: &Bytes) -> Result<Self, InvalidEntry> {
         let number = |at: usize| {
-            let bytes = bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).ok_or(NotAnEntry)?;
+            let bytes = bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).ok_or(InvalidEntry)?;
             Ok(u64::from_be_bytes(bytes))
         };
-        let (before, tag, offset, accepted) = (number(0)?, number(8)?, number(16)?, number(24)?);
+        let (previous_tag, tag, offset, accepted) = (number(0)?, number(8)?, number(16)?, number(24)?);
         if bytes.len() != length(bytes)? {
-            return Err(NotAnEntry);
+            return Err(InvalidEntry);
         }
         let body = bytes.slice(HEADER + LENGTH..);
-        let entry = Self { before, position: Position { offset, tag }, accepted, body };
+        let entry = Self { previous_tag, position: Position { offset, tag }, accepted, body };
         // Validates the parts, so that decoding them later cannot fail.
         entry.parts().map(|_| entry)
     }
 
     /// Decodes concatenated entries.
-    pub(super) fn decode_run(mut bytes: Bytes) -> Result<Vec<Self>, NotAnEntry> {
+    pub(super) fn decode_run(mut bytes: Bytes) -> Result<Vec<Self>, InvalidEntry> {
         let mut entries = Vec::new();
         while !bytes.is_empty() {
             let length = length(&bytes)?;
@@ -86,7 +86,7 @@ impl Entry {
         EventBody::new(&payload, audience)
     }
 
-    fn parts(&self) -> Result<(Audience, Payload), NotAnEntry> {
+    fn parts(&self) -> Result<(Audience, Payload), InvalidEntry> {
         let mut rest = self.body.clone();
         let counts = rest.split_to_checked(COUNTS)?;
         let count = |at: usize| usize::from(u16::from_be_bytes([counts[at], counts[at + 1]]));
@@ -96,22 +96,22 @@ impl Entry {
             let mut ids: Vec<_> = ids.map(|id| SessionId(u128::from_be_bytes(id))).collect();
             // The sender's own id may be one beyond the bound.
             let sender = if ids.len() > SessionIds::MAX { ids.pop() } else { None };
-            let mut ids = SessionIds::new(ids).map_err(|_| NotAnEntry)?;
+            let mut ids = SessionIds::new(ids).map_err(|_| InvalidEntry)?;
             if let Some(sender) = sender {
                 ids.insert(sender);
             }
             Ok(ids)
         };
         let audience = Audience { exclude: ids(count(0))?, eligible: ids(count(2))? };
-        let payload = Payload::from_encoder(rest).map_err(|_| NotAnEntry)?;
+        let payload = Payload::from_encoder(rest).map_err(|_| InvalidEntry)?;
         Ok((audience, payload))
     }
 }
 
 /// The length of the entry at the start of these bytes.
-fn length(bytes: &Bytes) -> Result<usize, NotAnEntry> {
+fn length(bytes: &Bytes) -> Result<usize, InvalidEntry> {
     let length = bytes.get(HEADER..HEADER + LENGTH).and_then(|length| length.try_into().ok());
-    let length = u32::from_be_bytes(length.ok_or(NotAnEntry)?);
+    let length = u32::from_be_bytes(length.ok_or(InvalidEntry)?);
     Ok(HEADER + LENGTH + length as usize)
 }
 
@@ -134,19 +134,19 @@ pub(super) fn body(message: &Message) -> Vec<u8> {
 }
 
 trait SplitChecked: Sized {
-    fn split_to_checked(&mut self, at: usize) -> Result<Self, NotAnEntry>;
+    fn split_to_checked(&mut self, at: usize) -> Result<Self, InvalidEntry>;
 }
 
 impl SplitChecked for Bytes {
-    fn split_to_checked(&mut self, at: usize) -> Result<Self, NotAnEntry> {
-        if at > self.len() { Err(NotAnEntry) } else { Ok(self.split_to(at)) }
+    fn split_to_checked(&mut self, at: usize) -> Result<Self, InvalidEntry> {
+        if at > self.len() { Err(InvalidEntry) } else { Ok(self.split_to(at)) }
     }
 }
 
 /// Encodes an entry like the script.
 #[cfg(test)]
-pub(super) fn encode(before: u64, position: Position, accepted: u64, message: &Message) -> Vec<u8> {
-    let numbers = [before, position.tag, position.offset, accepted];
+pub(super) fn encode(previous_tag: u64, position: Position, accepted: u64, message: &Message) -> Vec<u8> {
+    let numbers = [previous_tag, position.tag, position.offset, accepted];
     numbers.iter().flat_map(|number| number.to_be_bytes()).chain(body(message)).collect()
 }
 
@@ -166,12 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_read_as_it_was_written() {
+    fn a_decoded_entry_equals_the_encoded_one() {
         let position = Position { offset: 7, tag: u64::MAX };
         for message in [message(&[], &[], "\"all\""), message(&[1, 2], &[u128::MAX], "[1]")] {
             let bytes = encode(3, position, 1_700_000_000_000, &message);
             let entry = Entry::decode(&bytes.into()).unwrap();
-            assert_eq!((entry.before, entry.position, entry.accepted), (3, position, 1_700_000_000_000));
+            assert_eq!(
+                (entry.previous_tag, entry.position, entry.accepted),
+                (3, position, 1_700_000_000_000)
+            );
             assert_eq!(entry.payload(), message.payload);
             assert_eq!(entry.parts().unwrap().0, message.audience);
         }
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_refused_wherever_it_ends() {
+    fn a_truncated_entry_is_rejected() {
         let whole = encode(3, Position { offset: 7, tag: 9 }, 5, &message(&[1], &[2], "1"));
         for end in 0..whole.len() {
             assert!(Entry::decode(&Bytes::copy_from_slice(&whole[..end])).is_err(), "{end}");

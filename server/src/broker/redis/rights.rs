@@ -1,21 +1,21 @@
 //! The check of the Redis ACL permissions that the server needs.
 //!
-//! A script whose command is refused does not name the command, and may fail halfway. Therefore each command is tried once at
-//! the start, on dedicated keys, and all missing permissions are reported together. docs/scale.md has the rules in one line.
+//! The error of a script does not name the denied command, and the script may fail halfway. Therefore each command is tried
+//! once after connecting, on dedicated keys, and all missing permissions are reported together. docs/scale.md contains a sufficient rule.
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::time::timeout;
 
 use super::calls::Verbs;
-use super::connect::PATIENCE;
+use super::connect::CONNECT_TIMEOUT;
 use super::keys::{Keys, Partition};
-use super::trouble::Trouble;
+use super::problem::Problem;
 
-/// A command, the kind of its key if it has one, and its further arguments.
+/// A command, the kind of its key if it takes one, and its other arguments.
 type Try = (&'static str, Option<&'static str>, &'static [&'static str]);
 
-/// In an order in which each command finds what it needs. Keys that cannot be removed expire.
+/// The commands, in an order in which each finds the data that it needs. Keys that cannot be deleted expire.
 const COMMANDS: &[Try] = &[
     ("TIME", None, &[]),
     ("SET", Some("text"), &["", "PX", "1000"]),
@@ -47,9 +47,9 @@ pub(super) async fn check(
     keys: &Keys,
     verbs: Verbs,
     waits: bool,
-) -> Result<(), Trouble> {
+) -> Result<(), Problem> {
     let trying = async {
-        // In a Cluster another primary may serve this partition. Permissions are checked before that is reported.
+        // In a Cluster another primary may serve this partition. Redis checks permissions before it says so.
         let at = Partition::CONTROL;
         let publish: Try = (verbs.publish, Some("channel"), &[""]);
         let tried: Vec<_> = COMMANDS.iter().chain([&publish]).chain(waits.then_some(&WAIT)).collect();
@@ -68,17 +68,18 @@ pub(super) async fn check(
         }
         Ok(refused)
     };
-    let refused = timeout(PATIENCE, trying).await.unwrap_or_else(|_| Err(Trouble::timeout("Redis")))?;
+    let refused =
+        timeout(CONNECT_TIMEOUT, trying).await.unwrap_or_else(|_| Err(Problem::timeout("Redis")))?;
     if refused.is_empty() {
         return Ok(());
     }
     let mut rules: Vec<_> = refused.into_iter().map(|refused| refused.rule(&keys.all())).collect();
     rules.sort_unstable();
     rules.dedup();
-    Err(Trouble::new(
+    Err(Problem::new(
         "noperm",
         format!(
-            "Redis' ACL lacks rules for this user: {}. docs/scale.md has the line that is enough",
+            "Redis' ACL lacks rules for this user: {}. docs/scale.md contains a sufficient rule",
             rules.join(" ")
         ),
     ))

@@ -1,4 +1,4 @@
-//! The scripts that run in Redis. Each documents its arguments and result at its head.
+//! The Lua scripts that run in Redis. The head of each documents its keys, arguments and result.
 
 use once_cell::sync::Lazy;
 use redis::{Cmd, Script, ToRedisArgs};
@@ -11,17 +11,17 @@ macro_rules! script {
     };
 }
 
-script!(PUBLISH, "publish", "Accepts messages.");
+script!(PUBLISH, "publish", "Accepts and stores messages, and pushes them to all nodes.");
 script!(READ, "read", "Reads a topic's position and entries.");
-script!(SWEEP, "sweep", "Compares the tags of topics.");
+script!(SWEEP, "sweep", "Compares the tags of topics with those that a node knows.");
 script!(TICKET, "ticket", "Marks a ticket as used.");
-script!(TICKET_BACK, "ticket_back", "Reverts the use of a ticket.");
-script!(ENTER, "enter", "Admits a node to a partition.");
-script!(CANARY, "canary", "Publishes a canary.");
+script!(REVERT_TICKET, "revert_ticket", "Reverts the use of a ticket.");
+script!(ADMIT, "admit", "Admits a node to a partition.");
+script!(CANARY, "canary", "Publishes a node's canary and renews the node's description.");
 
 /// All scripts.
 pub(super) fn all() -> [&'static Script; 7] {
-    [&PUBLISH, &READ, &SWEEP, &TICKET, &TICKET_BACK, &ENTER, &CANARY]
+    [&PUBLISH, &READ, &SWEEP, &TICKET, &REVERT_TICKET, &ADMIT, &CANARY]
 }
 
 /// The call of a loaded script.

@@ -2,15 +2,15 @@
 
 use redis::{FromRedisValue as _, Value};
 
-use super::connect::Place;
+use super::connect::ServerAddress;
 
 /// The ranges of slots, with the primary of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SlotMap {
     /// The first and last slot of each range, and its primary.
-    ranges: Vec<(u16, u16, Place)>,
+    ranges: Vec<(u16, u16, ServerAddress)>,
     /// All nodes that serve slots: primaries, and replicas that may become one.
-    pub(super) nodes: Vec<Place>,
+    pub(super) nodes: Vec<ServerAddress>,
 }
 
 impl SlotMap {
@@ -25,12 +25,12 @@ impl SlotMap {
             let [first, last, nodes @ ..] = range.as_slice() else { return None };
             let (first, last) = (number(first)?, number(last)?);
             for (nth, node) in nodes.iter().enumerate() {
-                let place = place(node, asked)?;
+                let address = address(node, asked)?;
                 if nth == 0 {
-                    map.ranges.push((first, last, place.clone()));
+                    map.ranges.push((first, last, address.clone()));
                 }
-                if !map.nodes.contains(&place) {
-                    map.nodes.push(place);
+                if !map.nodes.contains(&address) {
+                    map.nodes.push(address);
                 }
             }
         }
@@ -38,7 +38,7 @@ impl SlotMap {
     }
 
     /// The primary of a slot. `None`: no primary serves it.
-    pub(super) fn primary(&self, slot: u16) -> Option<&Place> {
+    pub(super) fn primary(&self, slot: u16) -> Option<&ServerAddress> {
         let range = self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot))?;
         Some(&range.2)
     }
@@ -50,12 +50,12 @@ fn number(value: &Value) -> Option<u16> {
 }
 
 /// Parses a node. Host and port come first; an id and other names follow, depending on the version.
-fn place(node: &Value, asked: &str) -> Option<Place> {
+fn address(node: &Value, asked: &str) -> Option<ServerAddress> {
     let Value::Array(node) = node else { return None };
     let [host, port, ..] = node.as_slice() else { return None };
     let host = Option::<String>::from_redis_value_ref(host).ok()?;
     let host = host.filter(|host| !host.is_empty() && host != "?");
-    Some(Place::Tcp(host.unwrap_or_else(|| asked.to_owned()), number(port)?))
+    Some(ServerAddress::Tcp(host.unwrap_or_else(|| asked.to_owned()), number(port)?))
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_at_the_first_node_of_its_range() {
+    fn the_first_node_of_a_range_is_its_primary() {
         let ranges = vec![
             Value::Array(vec![
                 Value::Int(0),
@@ -86,13 +86,13 @@ mod tests {
         let at = |slot| map.primary(slot).map(ToString::to_string);
         assert_eq!(at(0).as_deref(), Some("10.0.0.1:6379"));
         assert_eq!(at(8000).as_deref(), Some("10.0.0.1:6379"));
-        assert_eq!(at(8001), None, "nobody has it");
-        assert_eq!(at(16_383).as_deref(), Some("seed:6381"), "it knows no address of itself");
+        assert_eq!(at(8001), None, "no primary serves it");
+        assert_eq!(at(16_383).as_deref(), Some("seed:6381"), "a node that reports itself without an address");
         assert_eq!(map.nodes.len(), 3);
     }
 
     #[test]
-    fn what_is_no_map_is_refused() {
+    fn an_invalid_slot_map_is_rejected() {
         for answer in [
             Value::Nil,
             Value::Array(vec![Value::Int(1)]),

@@ -1,4 +1,4 @@
-//! The broker on real servers: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
+//! The broker with real servers: `redis-server`, or the program that `OROSYNC_REDIS_SERVER` names.
 
 mod cluster;
 mod reads;
@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::connect::{Connector, PATIENCE, Place};
+use super::connect::{CONNECT_TIMEOUT, Connector, ServerAddress};
 use super::keys::Partition;
 use super::{RedisBroker, Settings};
 use crate::auth::replay::FirstUse;
@@ -35,11 +35,11 @@ use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Item, Publication};
 use traffic::{Witness, wait_until_subscribed};
 
-/// A server of the test's own, which keeps nothing.
+/// A server for one test, without persistence.
 pub(super) struct Server {
     process: Child,
     pub(super) port: u16,
-    /// What replicas and nodes of a Cluster write down.
+    /// The files of replicas, Sentinels and Cluster nodes.
     directory: Arc<TempDir>,
 }
 
@@ -53,11 +53,11 @@ impl Server {
     }
 
     fn start_in(directory: Arc<TempDir>, port: u16, more: &[&str]) -> Self {
-        let keeps_nothing = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
-        Self::launch(directory, port, &[&keeps_nothing, more].concat())
+        let without_persistence = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
+        Self::launch(directory, port, &[&without_persistence, more].concat())
     }
 
-    /// A Sentinel with these lines of its configuration, which it changes itself.
+    /// A Sentinel with this configuration file, which it rewrites.
     fn start_sentinel(configuration: &str) -> Self {
         let directory = TempDir::new().unwrap();
         std::fs::write(directory.path().join("sentinel.conf"), configuration).unwrap();
@@ -74,7 +74,7 @@ impl Server {
             .spawn()
             .expect("redis-server is installed by scripts/install-deps");
         wait_for("redis-server listens", || {
-            assert!(process.try_wait().unwrap().is_none(), "somebody else has its port");
+            assert!(process.try_wait().unwrap().is_none(), "another process uses its port");
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
         });
         Self { process, port, directory }
@@ -84,18 +84,18 @@ impl Server {
         Box::new(open(self.servers(), 0, events))
     }
 
-    /// Where it is.
+    /// Its address.
     pub(super) fn servers(&self) -> RedisServers {
         let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.port };
         RedisServers::Single(address, 0)
     }
 }
 
-/// A port that no connection gets, and such that the one of a Cluster's bus is free as well.
+/// A free port outside the range of ephemeral ports. The port of a Cluster's bus, 10,000 above it, is free as well.
 fn free_port() -> u16 {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let ports = std::iter::repeat_with(|| rand::random_range(10_000..22_000));
-    ports.take(1000).find(|port| is_free(*port) && is_free(*port + 10_000)).expect("one is free")
+    ports.take(1000).find(|port| is_free(*port) && is_free(*port + 10_000)).expect("a free port")
 }
 
 fn settings_of(servers: RedisServers, wait_replicas: u32) -> RedisSettings {
@@ -116,7 +116,7 @@ fn open(servers: RedisServers, wait_replicas: u32, events: Arc<dyn EventHandler>
     open_counted(servers, wait_replicas, events, Arc::new(Metrics::new()))
 }
 
-/// The same, with its counters.
+/// The same, with these metrics.
 fn open_counted(
     servers: RedisServers,
     wait_replicas: u32,
@@ -126,7 +126,7 @@ fn open_counted(
     RedisBroker::start(settings(servers, wait_replicas), events, metrics).unwrap()
 }
 
-/// Those of a node on these servers.
+/// The settings of a node on these servers.
 pub(super) fn settings(servers: RedisServers, wait_replicas: u32) -> Settings {
     Settings {
         redis: settings_of(servers, wait_replicas),
@@ -159,7 +159,7 @@ impl Drop for Server {
     }
 }
 
-/// Counts the receipts that are settled.
+/// Counts settled receipts.
 #[derive(Debug, Default)]
 struct Settlements(AtomicU64);
 
@@ -175,7 +175,7 @@ impl Waiter for Arc<Settlements> {
     }
 }
 
-/// Publishes a number as its own payload.
+/// Publishes a message whose number is also its payload.
 fn publish(
     broker: &RedisBroker,
     publisher: PublisherId,
@@ -186,7 +186,7 @@ fn publish(
     publish_all(broker, publisher, &[(topic, number)], settlements);
 }
 
-/// Publishes several at once.
+/// Publishes several messages at once.
 fn publish_all(
     broker: &RedisBroker,
     publisher: PublisherId,
@@ -214,7 +214,7 @@ fn it_keeps_the_contract() {
 }
 
 #[test]
-fn a_number_counts_for_its_publisher_alone_also_beside_messages_without_one() {
+fn numbers_are_stored_per_publisher_and_the_node_numbers_other_messages() {
     let server = Server::start();
     let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
     let node = open(RedisServers::Single(address, 0), 0, Arc::new(Witness::default()));
@@ -223,7 +223,7 @@ fn a_number_counts_for_its_publisher_alone_also_beside_messages_without_one() {
     let receipt: Arc<Receipt> = Receipt::new(Arc::clone(&settlements));
     let author = Author::Publisher(PublisherId(7));
     node.publish(Publication { author, items, receipt: Some(receipt) }, Instant::now());
-    wait_for("both are acknowledged", || (settlements.count() == 1).then_some(()));
+    wait_for("both messages are acknowledged", || (settlements.count() == 1).then_some(()));
     let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
     let of = format!("orosync:{{0}}:p:{}", PublisherId(7));
     assert_eq!(redis::cmd("GET").arg(&of).query::<u64>(&mut connection).unwrap(), 5);
@@ -245,7 +245,7 @@ impl Replicated {
         let replica = Server::start_at(free_port(), &replica_of);
         let client = redis::Client::open(("127.0.0.1", primary.port)).unwrap();
         let mut connection = client.get_connection().unwrap();
-        wait_for("the replica has what its primary has", || {
+        wait_for("the replica is in sync", || {
             let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
             info.contains("state=online").then_some(())
         });
@@ -256,7 +256,7 @@ impl Replicated {
     fn open(&self, events: &Arc<Witness>, metrics: &Arc<Metrics>) -> RedisBroker {
         let broker =
             open_counted(self.primary.servers(), 1, Arc::<Witness>::clone(events), Arc::clone(metrics));
-        wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
+        wait_for("the broker is up", || broker.is_up().load(Ordering::Relaxed).then_some(()));
         broker
     }
 
@@ -266,7 +266,7 @@ impl Replicated {
 }
 
 #[test]
-fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_it() {
+fn a_message_resent_to_another_node_is_not_acknowledged_before_replicas_have_it() {
     let servers = Replicated::start();
     let nodes = [(); 2].map(|()| {
         let metrics = Arc::new(Metrics::new());
@@ -283,12 +283,12 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
     }
     servers.signal_replica(Signal::CONT);
     for (.., settlements) in &nodes {
-        wait_for("the replica has it", || (settlements.count() == 1).then_some(()));
+        wait_for("the replica has the message", || (settlements.count() == 1).then_some(()));
     }
 }
 
 #[test]
-fn a_replica_that_is_away_holds_up_no_reads() {
+fn an_unreachable_replica_does_not_delay_reads() {
     const PUBLISHERS: u64 = 20;
     let servers = Replicated::start();
     let witness = Arc::<Witness>::default();
@@ -297,31 +297,31 @@ fn a_replica_that_is_away_holds_up_no_reads() {
     broker.subscribe(&topic);
     wait_until_subscribed(&broker, &topic);
     servers.signal_replica(Signal::STOP);
-    // Each is waited for by itself.
+    // Redis waits for the replica separately for each call.
     let settlements = Arc::<Settlements>::default();
     for publisher in 0..PUBLISHERS {
         publish(&broker, PublisherId(publisher.into()), &topic, 1, &settlements);
     }
-    wait_for("some have come", || (witness.came(&topic).len() > 1).then_some(()));
-    let (told, answer) = std::sync::mpsc::channel();
-    let hand_over = Box::new(move |recovered: Result<_, _>| told.send(recovered.is_ok()).unwrap());
+    wait_for("some messages have arrived", || (witness.received(&topic).len() > 1).then_some(()));
+    let (sender, answer) = std::sync::mpsc::channel();
+    let hand_over = Box::new(move |recovered: Result<_, _>| sender.send(recovered.is_ok()).unwrap());
     broker.recover(&topic, Some(Since::Position(None)), 1, hand_over);
     assert!(answer.recv().unwrap());
     assert_eq!(settlements.count(), 0);
     servers.signal_replica(Signal::CONT);
-    wait_for("the replica has all", || (settlements.count() == PUBLISHERS).then_some(()));
+    wait_for("the replica has all messages", || (settlements.count() == PUBLISHERS).then_some(()));
 }
 
-/// Presents a ticket, and waits until it is answered.
+/// Uses a ticket and waits for the answer.
 fn use_ticket(broker: &RedisBroker) -> FirstUse {
-    let (told, answer) = std::sync::mpsc::channel();
+    let (sender, answer) = std::sync::mpsc::channel();
     let ticket = TicketUse { id: "x".to_owned(), expires: unix_time() + 60, nonce: rand::random() };
-    broker.used_tickets().use_up(ticket, Box::new(move |first_use| told.send(first_use).unwrap()));
+    broker.used_tickets().use_up(ticket, Box::new(move |first_use| sender.send(first_use).unwrap()));
     answer.recv().unwrap()
 }
 
 #[test]
-fn a_ticket_of_which_nobody_could_tell_in_time_is_good_for_another_try() {
+fn a_ticket_answered_as_unavailable_can_be_used_again() {
     let servers = Replicated::start();
     let nodes = [(); 2].map(|()| servers.open(&Arc::default(), &Arc::new(Metrics::new())));
     servers.signal_replica(Signal::STOP);
@@ -332,7 +332,7 @@ fn a_ticket_of_which_nobody_could_tell_in_time_is_good_for_another_try() {
 }
 
 #[test]
-fn a_key_that_holds_something_else_holds_up_no_publisher_and_repeats_nothing() {
+fn foreign_data_in_a_key_delays_no_publisher_and_repeats_no_message() {
     let server = Server::start();
     let witness = Arc::new(Witness::default());
     let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
@@ -349,20 +349,20 @@ fn a_key_that_holds_something_else_holds_up_no_publisher_and_repeats_nothing() {
     let messages = [1, 2].map(|number| (&topics[usize::try_from(number).unwrap() - 1], number));
     redis::cmd("SET").arg("orosync:{0}:e:second").arg("foreign").exec(&mut connection).unwrap();
     publish_all(&broker, PublisherId(7), &messages, &settlements);
-    wait_for("it is acknowledged", || (settlements.count() == 1).then_some(()));
+    wait_for("the messages are acknowledged", || (settlements.count() == 1).then_some(()));
     for (topic, number) in messages {
-        wait_for("it has come", || (witness.came(topic) == [number]).then_some(()));
+        wait_for("the message has arrived", || (witness.received(topic) == [number]).then_some(()));
         let kept: u64 =
             redis::cmd("LLEN").arg(format!("orosync:{{0}}:e:{topic}")).query(&mut connection).unwrap();
         assert_eq!(kept, 1);
     }
-    // A head that is none: its topic begins anew.
+    // Foreign data in the place of a head: the topic begins again at offset 1.
     redis::cmd("SET").arg("orosync:{0}:h:second").arg("foreign").exec(&mut connection).unwrap();
     publish_all(&broker, PublisherId(7), &[(&topics[0], 3), (&topics[1], 4)], &settlements);
-    wait_for("it is acknowledged", || (settlements.count() == 2).then_some(()));
-    wait_for("it has come", || (witness.came(&topics[0]) == [1, 3]).then_some(()));
-    wait_for("it has come", || (witness.came(&topics[1]).last() == Some(&4)).then_some(()));
-    // Nor readers.
+    wait_for("the messages are acknowledged", || (settlements.count() == 2).then_some(()));
+    wait_for("the message has arrived", || (witness.received(&topics[0]) == [1, 3]).then_some(()));
+    wait_for("the message has arrived", || (witness.received(&topics[1]).last() == Some(&4)).then_some(()));
+    // Readers are not delayed either.
     for (key, value) in [("orosync:{0}:h:third", "foreign"), ("orosync:{0}:e:third", "foreign")] {
         redis::cmd("SET").arg(key).arg(value).exec(&mut connection).unwrap();
     }
@@ -372,12 +372,12 @@ fn a_key_that_holds_something_else_holds_up_no_publisher_and_repeats_nothing() {
         broker.subscribe(&topic);
         wait_until_subscribed(&broker, &topic);
         publish(&broker, PublisherId(7), &topic, number, &settlements);
-        wait_for("it has come", || (witness.came(&topic) == [number]).then_some(()));
+        wait_for("the message has arrived", || (witness.received(&topic) == [number]).then_some(()));
     }
 }
 
 #[test]
-fn scripts_that_redis_was_told_to_forget_are_told_again() {
+fn flushed_scripts_are_loaded_again() {
     let server = Server::start();
     let witness = Arc::new(Witness::default());
     let broker = open(server.servers(), 0, Arc::<Witness>::clone(&witness));
@@ -390,31 +390,31 @@ fn scripts_that_redis_was_told_to_forget_are_told_again() {
     for number in 1..=3 {
         redis::cmd("SCRIPT").arg("FLUSH").exec(&mut connection).unwrap();
         publish(&broker, PublisherId(7), &topic, number, &settlements);
-        wait_for("it is acknowledged", || (settlements.count() == number).then_some(()));
+        wait_for("the messages are acknowledged", || (settlements.count() == number).then_some(()));
     }
-    assert!(start.elapsed() < Duration::from_secs(5), "not when the canary has died of it");
-    wait_for("all has come", || (witness.came(&topic) == [1, 2, 3]).then_some(()));
+    assert!(start.elapsed() < Duration::from_secs(5), "sooner than after a canary timeout");
+    wait_for("all messages have arrived", || (witness.received(&topic) == [1, 2, 3]).then_some(()));
 }
 
-/// The id of a node's cluster, once it knows one.
+/// Waits until the node has joined a cluster. Returns the cluster's id.
 fn cluster_id(broker: &RedisBroker) -> ClusterId {
-    let said = || broker.cluster().membership(unix_time()).map(|said| said.cluster);
-    wait_for("the node is one of a cluster", said)
+    let id = || broker.cluster().membership(unix_time()).map(|membership| membership.cluster);
+    wait_for("the node has joined a cluster", id)
 }
 
 #[test]
-fn a_redis_that_has_lost_its_data_is_told_the_cluster_of_the_nodes_that_run() {
+fn running_nodes_restore_their_cluster_id_in_a_redis_that_has_lost_its_data() {
     let server = Server::start();
     let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
     let servers = RedisServers::Single(address, 0);
     let open = || open(servers.clone(), 0, Arc::new(Witness::default()));
     let node = open();
     let id = cluster_id(&node);
-    wait_for("its canary comes back", || node.is_up().load(Ordering::Relaxed).then_some(()));
+    wait_for("the node is ready", || node.is_up().load(Ordering::Relaxed).then_some(()));
     let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
     redis::cmd("FLUSHALL").exec(&mut connection).unwrap();
     let mut kept = |name: &str| {
-        wait_for("it is written again", || {
+        wait_for("the key is written again", || {
             let key = format!("orosync:{{0}}:{name}");
             redis::cmd("GET").arg(key).query::<Option<String>>(&mut connection).unwrap()
         })
@@ -422,44 +422,44 @@ fn a_redis_that_has_lost_its_data_is_told_the_cluster_of_the_nodes_that_run() {
     assert_eq!(kept("id"), id.to_string());
     assert_eq!(kept("secret"), "a secret");
     kept("epoch");
-    assert_eq!(cluster_id(&open()), id, "of a node that comes now");
+    assert_eq!(cluster_id(&open()), id, "a node that joins now");
 }
 
 #[test]
-fn a_node_becomes_one_of_the_cluster_that_another_has_begun_in_an_empty_redis() {
+fn a_node_joins_the_cluster_with_which_another_node_has_initialized_redis() {
     let server = Server::start();
     let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
     let node = open(RedisServers::Single(address, 0), 0, Arc::new(Witness::default()));
     let (before, other) = (cluster_id(&node), ClusterId(7));
     let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
     redis::cmd("SET").arg("orosync:{0}:id").arg(other.to_string()).exec(&mut connection).unwrap();
-    wait_for("it is one of the other", || (cluster_id(&node) == other).then_some(()));
+    wait_for("the node has joined the other cluster", || (cluster_id(&node) == other).then_some(()));
     assert_ne!(before, other);
 }
 
 #[tokio::test]
-async fn whoever_takes_connections_and_never_answers_is_a_timeout() {
+async fn a_server_that_accepts_connections_but_never_answers_is_a_timeout() {
     let silent = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let port = silent.local_addr().unwrap().port();
     let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port };
     let connector = Connector::new(settings_of(RedisServers::Single(address, 0), 0));
     let start = Instant::now();
-    let trouble = connector.commands(&Place::Tcp("127.0.0.1".to_owned(), port)).await.unwrap_err();
-    assert_eq!(trouble.cause, "timeout");
-    assert!((PATIENCE..PATIENCE * 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+    let problem = connector.commands(&ServerAddress::Tcp("127.0.0.1".to_owned(), port)).await.unwrap_err();
+    assert_eq!(problem.cause, "timeout");
+    assert!((CONNECT_TIMEOUT..CONNECT_TIMEOUT * 2).contains(&start.elapsed()), "{:?}", start.elapsed());
     let seeds = vec![("127.0.0.1".to_owned(), port)];
     let connector = Connector::new(settings_of(RedisServers::Cluster { seeds }, 0));
-    let trouble = connector.find(&[Partition::CONTROL], &[], 0).await.unwrap_err();
-    assert!(trouble.sentence.contains("the Cluster's node"), "{trouble}");
+    let problem = connector.look_up(&[Partition::CONTROL], &[], 0).await.unwrap_err();
+    assert!(problem.sentence.contains("the Cluster's node"), "{problem}");
 }
 
 #[test]
-fn a_connection_that_is_never_answered_is_given_up_for_another() {
+fn an_unanswered_connection_is_replaced() {
     let silent = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let port = silent.local_addr().unwrap().port();
     let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port };
     let node = open(RedisServers::Single(address, 0), 0, Arc::new(Witness::default()));
-    // It stays open, and nobody else takes one.
+    // The connection stays open, and no further one is accepted.
     let _held = silent.accept().unwrap();
     drop(silent);
     let _server = Server::start_at(port, &[]);

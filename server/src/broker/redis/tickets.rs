@@ -1,17 +1,17 @@
-//! One-time use of tickets across all nodes. No I/O: it decides which questions to send, and handles the answers.
+//! One-time use of tickets across all nodes. No I/O: it decides which calls to send, and handles the answers.
 //!
-//! A question is repeated until it is answered or times out; its nonce distinguishes a repetition from a replay. The answer is
-//! `Yes` only once this node knows all disconnects accepted before the use. The cost of handling a change does not depend on
-//! the number of unaffected questions.
+//! A use is a call that marks a ticket as used. It is retried until it is answered or times out; its nonce distinguishes a retry
+//! from a replay. The answer is `Yes` only once this node knows all disconnects accepted before the use. The cost of handling a
+//! new disconnect does not depend on the number of uses that wait for others.
 //!
-//! A client that is told `Unavailable` retries with the same ticket. By then the ticket may be marked as used, because the
-//! question was in flight or its answer came too late. Such a use is reverted by its nonce, since it admitted nobody. The
-//! reversal is sent after the question, on the same connection if possible, and repeated until Redis answers or
-//! [`BACK_PATIENCE`] is over. The ticket still counts as used if the reversal fails (the node has ended, Redis was unavailable
-//! for longer, or it executes the question of a lost connection later), or if the page reaches another node first. The page
-//! then requests another ticket from the application.
+//! A client that is answered `Unavailable` retries with the same ticket. By then the ticket may be marked as used, because the
+//! call was in flight or its answer arrived too late. Such a use is reverted by its nonce, since it opened no session. The
+//! revert is sent after the use, on the same connection if possible, and retried until Redis answers or [`REVERT_TIMEOUT`] is
+//! over. The ticket remains used if the revert fails (the node has ended, Redis was unavailable for longer, or it executes the
+//! use of a lost connection later), or if the page reaches another node first. The page then requests another ticket from the
+//! application.
 //!
-//! Bounds: [`MAX_ASKED`], [`PATIENCE`], [`MAX_BACK`].
+//! Bounds: [`MAX_PENDING_USES`], [`USE_TIMEOUT`], [`MAX_PENDING_REVERTS`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -21,74 +21,74 @@ use orosync_protocol::Position;
 use crate::auth::replay::FirstUse;
 use crate::auth::used::{TicketUse, UseAnswer};
 
-/// Maximum number of pending questions.
-const MAX_ASKED: usize = 10_000;
+/// Maximum number of pending uses.
+const MAX_PENDING_USES: usize = 10_000;
 
-/// Time limit of a question.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Time limit of a use.
+const USE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Maximum number of pending reversals.
-const MAX_BACK: usize = 10_000;
+/// Maximum number of pending reverts.
+const MAX_PENDING_REVERTS: usize = 10_000;
 
-/// Time limit of a reversal. By then the client has another ticket.
-const BACK_PATIENCE: Duration = Duration::from_mins(5);
+/// Time limit of a revert. By then the client has another ticket.
+const REVERT_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How long a ticket is remembered after its expiry, because clocks differ.
+/// Time for which Redis stores a used ticket after its expiry, because clocks differ.
 const SLACK_SECONDS: u64 = 60;
 
-/// The questions whether tickets are used for the first time.
+/// The pending uses and reverts.
 #[derive(Default)]
 pub(super) struct Tickets {
-    /// Pending questions by number, which is also the order of their times.
-    asked: BTreeMap<u64, Asked>,
-    /// Questions to be sent.
-    due: BTreeSet<u64>,
-    /// First uses that wait for disconnects to become known.
-    first: HashMap<Behind, BTreeSet<u64>>,
-    /// Whether this node has read the disconnects. Before that, a question would use the ticket but could not be answered.
-    is_open: bool,
-    /// Whether further disconnects may be known since the last check.
-    is_line_changed: bool,
-    /// Pending reversals by the number of their question, which is also the order of their times.
-    back: BTreeMap<u64, Back>,
-    /// Reversals to be sent.
-    back_due: BTreeSet<u64>,
+    /// Pending uses by number, which is also the order of their deadlines.
+    uses: BTreeMap<u64, PendingUse>,
+    /// Uses to send.
+    due_uses: BTreeSet<u64>,
+    /// First uses that wait for disconnects, by the disconnects that they require.
+    waiting: HashMap<Required, BTreeSet<u64>>,
+    /// Whether this node has read the disconnects. Before that, a use would mark the ticket but could not be answered.
+    has_disconnects: bool,
+    /// Whether further disconnects may have become known since the last check.
+    disconnects_changed: bool,
+    /// Pending reverts by the number of their use, which is also the order of their deadlines.
+    reverts: BTreeMap<u64, PendingRevert>,
+    /// Reverts to send.
+    due_reverts: BTreeSet<u64>,
     last: u64,
 }
 
-struct Asked {
+struct PendingUse {
     ticket: TicketUse,
     answer: UseAnswer,
     until: Instant,
-    /// Whether the question was sent, so that the ticket may be marked as used.
+    /// Whether it was sent, so that the ticket may be marked as used.
     is_sent: bool,
-    /// Set for a first use: the disconnects that must be known before the answer.
-    first_behind: Option<Behind>,
+    /// For a first use: the disconnects that must be known before it is answered.
+    required: Option<Required>,
 }
 
-struct Back {
+struct PendingRevert {
     ticket: TicketUse,
     until: Instant,
 }
 
-/// The disconnects up to this position. `None`: there were none.
+/// The disconnects up to this position. `None`: none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Behind(Option<Position>);
+struct Required(Option<Position>);
 
-/// A question to be sent.
+/// A use to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DueTicket {
+pub(super) struct DueUse {
     /// The number that identifies its answer.
     pub(super) number: u64,
     pub(super) id: String,
     pub(super) nonce: String,
-    /// How long the use is remembered.
+    /// Time for which Redis stores the use.
     pub(super) kept: Duration,
 }
 
-/// A reversal to be sent.
+/// A revert to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DueBack {
+pub(super) struct DueRevert {
     /// The number that identifies its answer.
     pub(super) number: u64,
     pub(super) id: String,
@@ -96,148 +96,149 @@ pub(super) struct DueBack {
 }
 
 impl Tickets {
-    /// Asks whether a ticket is used for the first time.
-    pub(super) fn ask(&mut self, ticket: TicketUse, answer: UseAnswer, now: Instant) {
-        if self.asked.len() >= MAX_ASKED {
+    /// Uses a ticket. The answer tells whether this is its first use.
+    pub(super) fn use_up(&mut self, ticket: TicketUse, answer: UseAnswer, now: Instant) {
+        if self.uses.len() >= MAX_PENDING_USES {
             answer(FirstUse::NoRoom);
             return;
         }
         self.last += 1;
-        self.asked.insert(
+        self.uses.insert(
             self.last,
-            Asked { ticket, answer, until: now + PATIENCE, is_sent: false, first_behind: None },
+            PendingUse { ticket, answer, until: now + USE_TIMEOUT, is_sent: false, required: None },
         );
-        self.due.insert(self.last);
+        self.due_uses.insert(self.last);
     }
 
-    /// Notes that the disconnects have been read. From now on questions are sent.
-    pub(super) fn open(&mut self) {
-        self.is_open = true;
+    /// Notes that the disconnects have been read. From now on uses are sent.
+    pub(super) fn handle_disconnects_read(&mut self) {
+        self.has_disconnects = true;
     }
 
-    /// Takes the questions to be sent at `unix_now` (Unix time in seconds).
-    pub(super) fn take_due(&mut self, unix_now: u64) -> Vec<DueTicket> {
-        if !self.is_open {
+    /// Takes the uses to send at `unix_now` (Unix time in seconds).
+    pub(super) fn take_due_uses(&mut self, unix_now: u64) -> Vec<DueUse> {
+        if !self.has_disconnects {
             return Vec::new();
         }
-        let due = std::mem::take(&mut self.due).into_iter();
+        let due = std::mem::take(&mut self.due_uses).into_iter();
         due.filter_map(|number| {
-            let asked = self.asked.get_mut(&number)?;
-            asked.is_sent = true;
-            let ticket = &asked.ticket;
+            let pending = self.uses.get_mut(&number)?;
+            pending.is_sent = true;
+            let ticket = &pending.ticket;
             let seconds = ticket.expires.saturating_sub(unix_now).saturating_add(SLACK_SECONDS);
-            Some(DueTicket {
+            Some(DueUse {
                 number,
                 id: ticket.id.clone(),
-                nonce: name(ticket.nonce),
+                nonce: hexadecimal(ticket.nonce),
                 kept: Duration::from_secs(seconds),
             })
         })
         .collect()
     }
 
-    /// Takes the reversals to be sent. They must be sent before the questions, which may be about the same tickets.
-    pub(super) fn take_back_due(&mut self) -> Vec<DueBack> {
-        let due = std::mem::take(&mut self.back_due).into_iter();
+    /// Takes the reverts to send. They must be sent before the uses, which may be of the same tickets.
+    pub(super) fn take_due_reverts(&mut self) -> Vec<DueRevert> {
+        let due = std::mem::take(&mut self.due_reverts).into_iter();
         due.filter_map(|number| {
-            let ticket = &self.back.get(&number)?.ticket;
-            Some(DueBack { number, id: ticket.id.clone(), nonce: name(ticket.nonce) })
+            let ticket = &self.reverts.get(&number)?.ticket;
+            Some(DueRevert { number, id: ticket.id.clone(), nonce: hexadecimal(ticket.nonce) })
         })
         .collect()
     }
 
-    /// Notes that a reversal was executed.
-    pub(super) fn end_back(&mut self, number: u64) {
-        self.back.remove(&number);
+    /// Notes that Redis has executed a revert.
+    pub(super) fn finish_revert(&mut self, number: u64) {
+        self.reverts.remove(&number);
     }
 
-    /// Notes that the outcome of a reversal is unknown. It is sent again.
-    pub(super) fn fail_back(&mut self, number: u64) {
-        if self.back.contains_key(&number) {
-            self.back_due.insert(number);
+    /// Notes that the outcome of a revert is unknown. It is sent again.
+    pub(super) fn retry_revert(&mut self, number: u64) {
+        if self.reverts.contains_key(&number) {
+            self.due_reverts.insert(number);
         }
     }
 
     /// Handles an answer: whether it was the first use, and the position of the last disconnect before it, if any.
     pub(super) fn answer(&mut self, number: u64, is_first: bool, control: Option<Position>) {
         if is_first {
-            if let Some(asked) = self.asked.get_mut(&number) {
-                let behind = Behind(control);
-                asked.first_behind = Some(behind);
-                self.first.entry(behind).or_default().insert(number);
-                self.is_line_changed = true;
+            if let Some(pending) = self.uses.get_mut(&number) {
+                let required = Required(control);
+                pending.required = Some(required);
+                self.waiting.entry(required).or_default().insert(number);
+                self.disconnects_changed = true;
             }
-        } else if let Some(asked) = self.asked.remove(&number) {
-            (asked.answer)(FirstUse::No);
+        } else if let Some(pending) = self.uses.remove(&number) {
+            (pending.answer)(FirstUse::No);
         }
     }
 
-    /// Notes that the outcome of a question is unknown. It is sent again.
-    pub(super) fn fail(&mut self, number: u64) {
-        if self.asked.contains_key(&number) {
-            self.due.insert(number);
+    /// Notes that the outcome of a use is unknown. It is sent again.
+    pub(super) fn retry(&mut self, number: u64) {
+        if self.uses.contains_key(&number) {
+            self.due_uses.insert(number);
         }
     }
 
-    /// Notes that further disconnects may be known.
-    pub(super) fn handle_line(&mut self) {
-        self.is_line_changed = true;
+    /// Notes that further disconnects may have become known.
+    pub(super) fn handle_disconnects(&mut self) {
+        self.disconnects_changed = true;
     }
 
-    /// Answers questions whose disconnects are known by now, and those that have timed out.
+    /// Answers uses whose required disconnects are known, and those that have timed out.
     pub(super) fn settle(&mut self, knows: impl Fn(Option<Position>) -> bool, now: Instant) {
-        if std::mem::take(&mut self.is_line_changed) {
-            let settled = self.first.extract_if(|Behind(control), _| knows(*control));
-            for asked in
-                settled.flat_map(|(_, numbers)| numbers).filter_map(|number| self.asked.remove(&number))
+        if std::mem::take(&mut self.disconnects_changed) {
+            let settled = self.waiting.extract_if(|Required(control), _| knows(*control));
+            for pending in
+                settled.flat_map(|(_, numbers)| numbers).filter_map(|number| self.uses.remove(&number))
             {
-                (asked.answer)(FirstUse::Yes);
+                (pending.answer)(FirstUse::Yes);
             }
         }
-        while let Some(first) = self.asked.first_entry()
+        while let Some(first) = self.uses.first_entry()
             && now >= first.get().until
         {
-            let (number, asked) = first.remove_entry();
-            self.due.remove(&number);
-            self.forget_first(number, asked.first_behind);
-            if asked.is_sent && self.back.len() < MAX_BACK {
-                self.back.insert(number, Back { ticket: asked.ticket, until: now + BACK_PATIENCE });
-                self.back_due.insert(number);
+            let (number, pending) = first.remove_entry();
+            self.due_uses.remove(&number);
+            self.forget_waiting(number, pending.required);
+            if pending.is_sent && self.reverts.len() < MAX_PENDING_REVERTS {
+                self.reverts
+                    .insert(number, PendingRevert { ticket: pending.ticket, until: now + REVERT_TIMEOUT });
+                self.due_reverts.insert(number);
             }
-            (asked.answer)(FirstUse::Unavailable);
+            (pending.answer)(FirstUse::Unavailable);
         }
-        while let Some(first) = self.back.first_entry()
+        while let Some(first) = self.reverts.first_entry()
             && now >= first.get().until
         {
-            self.back_due.remove(&first.remove_entry().0);
+            self.due_reverts.remove(&first.remove_entry().0);
         }
     }
 
-    /// Forgets a first use that was not reported.
-    fn forget_first(&mut self, number: u64, behind: Option<Behind>) {
-        if let Some(behind) = behind
-            && let Some(numbers) = self.first.get_mut(&behind)
+    /// Removes a first use that has timed out.
+    fn forget_waiting(&mut self, number: u64, required: Option<Required>) {
+        if let Some(required) = required
+            && let Some(numbers) = self.waiting.get_mut(&required)
         {
             numbers.remove(&number);
             if numbers.is_empty() {
-                self.first.remove(&behind);
+                self.waiting.remove(&required);
             }
         }
     }
 
-    /// Whether a first use waits for further disconnects to become known.
-    pub(super) fn wait_for_line(&self) -> bool {
-        !self.first.is_empty()
+    /// Whether a first use waits for disconnects.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
-    /// Whether no question and no reversal is pending.
+    /// Whether no use and no revert is pending.
     pub(super) fn is_empty(&self) -> bool {
-        self.asked.is_empty() && self.back.is_empty()
+        self.uses.is_empty() && self.reverts.is_empty()
     }
 }
 
-/// The name of a use in Redis.
-fn name(nonce: u128) -> String {
+/// The nonce as it is stored in Redis.
+fn hexadecimal(nonce: u128) -> String {
     format!("{nonce:032x}")
 }
 
@@ -248,18 +249,18 @@ mod tests {
 
     use super::*;
 
-    fn open() -> (Tickets, Instant) {
+    fn ready() -> (Tickets, Instant) {
         let mut tickets = Tickets::default();
-        tickets.open();
+        tickets.handle_disconnects_read();
         (tickets, Instant::now())
     }
 
-    fn ask(tickets: &mut Tickets, now: Instant) -> Arc<Mutex<Option<FirstUse>>> {
-        let told = Arc::new(Mutex::new(None));
-        let at = Arc::clone(&told);
+    fn use_up(tickets: &mut Tickets, now: Instant) -> Arc<Mutex<Option<FirstUse>>> {
+        let answer = Arc::new(Mutex::new(None));
+        let at = Arc::clone(&answer);
         let ticket = TicketUse { id: "x".to_owned(), expires: 1300, nonce: 7 };
-        tickets.ask(ticket, Box::new(move |first_use| *at.lock().unwrap() = Some(first_use)), now);
-        told
+        tickets.use_up(ticket, Box::new(move |first_use| *at.lock().unwrap() = Some(first_use)), now);
+        answer
     }
 
     fn position(offset: u64) -> Position {
@@ -267,29 +268,29 @@ mod tests {
     }
 
     #[test]
-    fn a_use_is_good_when_the_disconnects_before_it_are_known() {
-        let (mut tickets, now) = open();
-        let told = ask(&mut tickets, now);
-        let due = tickets.take_due(1000);
+    fn a_first_use_is_answered_when_the_disconnects_before_it_are_known() {
+        let (mut tickets, now) = ready();
+        let answer = use_up(&mut tickets, now);
+        let due = tickets.take_due_uses(1000);
         assert_eq!((due.len(), due[0].kept), (1, Duration::from_mins(6)));
-        assert!(tickets.take_due(1000).is_empty());
+        assert!(tickets.take_due_uses(1000).is_empty());
         tickets.answer(due[0].number, true, Some(position(5)));
         for others in [position(4), Position { tag: 1, ..position(5) }] {
-            tickets.handle_line();
+            tickets.handle_disconnects();
             tickets.settle(|at| at.is_none() || at == Some(others), now);
-            assert_eq!(*told.lock().unwrap(), None);
+            assert_eq!(*answer.lock().unwrap(), None);
         }
-        tickets.handle_line();
+        tickets.handle_disconnects();
         tickets.settle(|at| at == Some(position(5)), now);
-        assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
-        assert!(tickets.is_empty() && tickets.first.is_empty());
+        assert_eq!(*answer.lock().unwrap(), Some(FirstUse::Yes));
+        assert!(tickets.is_empty() && tickets.waiting.is_empty());
     }
 
     #[test]
-    fn only_where_a_line_has_changed_is_it_asked_and_once_for_all_that_wait_for_the_same() {
-        let (mut tickets, now) = open();
-        let told: Vec<_> = (0..1000).map(|_| ask(&mut tickets, now)).collect();
-        for due in tickets.take_due(1000) {
+    fn known_disconnects_are_checked_once_per_change_and_position() {
+        let (mut tickets, now) = ready();
+        let answers: Vec<_> = (0..1000).map(|_| use_up(&mut tickets, now)).collect();
+        for due in tickets.take_due_uses(1000) {
             tickets.answer(due.number, true, Some(position(5 + due.number % 2)));
         }
         let looks = Cell::new(0);
@@ -299,98 +300,102 @@ mod tests {
             looks.get()
         };
         assert_eq!(settle(&mut tickets, 4), 2);
-        assert_eq!(settle(&mut tickets, 5), 0, "nothing has changed");
-        tickets.handle_line();
+        assert_eq!(settle(&mut tickets, 5), 0, "no disconnect became known");
+        tickets.handle_disconnects();
         assert_eq!(settle(&mut tickets, 5), 2);
-        tickets.handle_line();
+        tickets.handle_disconnects();
         assert_eq!(settle(&mut tickets, 4), 1);
-        let count = |answer| told.iter().filter(|told| *told.lock().unwrap() == answer).count();
+        let count = |expected| answers.iter().filter(|answer| *answer.lock().unwrap() == expected).count();
         assert_eq!((count(Some(FirstUse::Yes)), count(None)), (500, 500));
-        tickets.settle(|_| false, now + PATIENCE);
+        tickets.settle(|_| false, now + USE_TIMEOUT);
         assert_eq!(count(Some(FirstUse::Unavailable)), 500);
-        assert!(tickets.first.is_empty());
+        assert!(tickets.waiting.is_empty());
     }
 
     #[test]
-    fn nothing_is_asked_before_the_disconnects_were_read() {
+    fn no_use_is_sent_before_the_disconnects_were_read() {
         let (mut tickets, now) = (Tickets::default(), Instant::now());
-        ask(&mut tickets, now);
-        assert!(tickets.take_due(1000).is_empty());
-        tickets.open();
-        assert_eq!(tickets.take_due(1000).len(), 1);
+        use_up(&mut tickets, now);
+        assert!(tickets.take_due_uses(1000).is_empty());
+        tickets.handle_disconnects_read();
+        assert_eq!(tickets.take_due_uses(1000).len(), 1);
     }
 
     #[test]
-    fn what_nobody_answers_is_asked_again_by_the_same_nonce_and_ends() {
-        let (mut tickets, now) = open();
-        let told = ask(&mut tickets, now);
-        let due = tickets.take_due(1000);
-        tickets.fail(due[0].number);
-        assert_eq!(tickets.take_due(1000), due);
-        tickets.settle(|_| false, now + PATIENCE);
-        assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
+    fn an_unanswered_use_is_retried_with_the_same_nonce_until_it_times_out() {
+        let (mut tickets, now) = ready();
+        let answer = use_up(&mut tickets, now);
+        let due = tickets.take_due_uses(1000);
+        tickets.retry(due[0].number);
+        assert_eq!(tickets.take_due_uses(1000), due);
+        tickets.settle(|_| false, now + USE_TIMEOUT);
+        assert_eq!(*answer.lock().unwrap(), Some(FirstUse::Unavailable));
         tickets.answer(due[0].number, true, None);
-        tickets.fail(due[0].number);
-        assert!(tickets.asked.is_empty() && tickets.take_due(1000).is_empty());
+        tickets.retry(due[0].number);
+        assert!(tickets.uses.is_empty() && tickets.take_due_uses(1000).is_empty());
     }
 
     #[test]
-    fn a_use_that_is_told_nobody_is_taken_back_until_that_is_answered() {
+    fn a_use_that_has_timed_out_is_reverted_until_redis_answers() {
         for is_answered in [false, true] {
-            let (mut tickets, now) = open();
-            let told = ask(&mut tickets, now);
-            let due = tickets.take_due(1000).remove(0);
+            let (mut tickets, now) = ready();
+            let answer = use_up(&mut tickets, now);
+            let due = tickets.take_due_uses(1000).remove(0);
             if is_answered {
                 tickets.answer(due.number, true, Some(position(5)));
             }
-            tickets.settle(|_| false, now + PATIENCE);
-            assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
-            let back = tickets.take_back_due();
-            assert_eq!(back, [DueBack { number: due.number, id: due.id, nonce: due.nonce }]);
-            assert!(tickets.take_back_due().is_empty() && !tickets.is_empty());
-            tickets.fail_back(due.number);
-            assert_eq!(tickets.take_back_due(), back);
-            tickets.end_back(due.number);
-            tickets.fail_back(due.number);
-            assert!(tickets.take_back_due().is_empty() && tickets.is_empty());
+            tickets.settle(|_| false, now + USE_TIMEOUT);
+            assert_eq!(*answer.lock().unwrap(), Some(FirstUse::Unavailable));
+            let back = tickets.take_due_reverts();
+            assert_eq!(back, [DueRevert { number: due.number, id: due.id, nonce: due.nonce }]);
+            assert!(tickets.take_due_reverts().is_empty() && !tickets.is_empty());
+            tickets.retry_revert(due.number);
+            assert_eq!(tickets.take_due_reverts(), back);
+            tickets.finish_revert(due.number);
+            tickets.retry_revert(due.number);
+            assert!(tickets.take_due_reverts().is_empty() && tickets.is_empty());
         }
     }
 
     #[test]
-    fn what_cannot_be_taken_back_is_given_up() {
-        let (mut tickets, now) = open();
+    fn reverts_are_bounded_and_time_out() {
+        let (mut tickets, now) = ready();
         for second in 0..2 {
-            let now = now + second * PATIENCE;
-            for _ in 0..MAX_BACK {
-                ask(&mut tickets, now);
+            let now = now + second * USE_TIMEOUT;
+            for _ in 0..MAX_PENDING_REVERTS {
+                use_up(&mut tickets, now);
             }
-            tickets.take_due(1000);
-            tickets.settle(|_| true, now + PATIENCE);
-            assert_eq!((tickets.back.len(), tickets.back_due.len()), (MAX_BACK, MAX_BACK), "no more");
+            tickets.take_due_uses(1000);
+            tickets.settle(|_| true, now + USE_TIMEOUT);
+            assert_eq!(
+                (tickets.reverts.len(), tickets.due_reverts.len()),
+                (MAX_PENDING_REVERTS, MAX_PENDING_REVERTS),
+                "bounded"
+            );
         }
-        tickets.settle(|_| true, now + PATIENCE + BACK_PATIENCE);
-        assert!(tickets.is_empty() && tickets.back_due.is_empty());
+        tickets.settle(|_| true, now + USE_TIMEOUT + REVERT_TIMEOUT);
+        assert!(tickets.is_empty() && tickets.due_reverts.is_empty());
     }
 
     #[test]
-    fn what_nobody_can_be_asked_is_forgotten_with_its_time() {
-        let (mut tickets, now) = open();
-        let told = ask(&mut tickets, now);
-        tickets.settle(|_| true, now + PATIENCE);
-        assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
-        assert!(tickets.due.is_empty() && tickets.is_empty(), "nor is it taken back");
+    fn a_use_that_was_never_sent_times_out_without_a_revert() {
+        let (mut tickets, now) = ready();
+        let answer = use_up(&mut tickets, now);
+        tickets.settle(|_| true, now + USE_TIMEOUT);
+        assert_eq!(*answer.lock().unwrap(), Some(FirstUse::Unavailable));
+        assert!(tickets.due_uses.is_empty() && tickets.is_empty(), "nothing is reverted");
     }
 
     #[test]
-    fn a_replay_is_told_at_once_and_a_flood_is_refused() {
-        let (mut tickets, now) = open();
-        let told = ask(&mut tickets, now);
-        let number = tickets.take_due(1000)[0].number;
+    fn a_replay_is_answered_at_once_and_uses_beyond_the_bound_are_refused() {
+        let (mut tickets, now) = ready();
+        let answer = use_up(&mut tickets, now);
+        let number = tickets.take_due_uses(1000)[0].number;
         tickets.answer(number, false, Some(position(9)));
-        assert_eq!(*told.lock().unwrap(), Some(FirstUse::No));
-        for _ in 0..MAX_ASKED {
-            ask(&mut tickets, now);
+        assert_eq!(*answer.lock().unwrap(), Some(FirstUse::No));
+        for _ in 0..MAX_PENDING_USES {
+            use_up(&mut tickets, now);
         }
-        assert_eq!(*ask(&mut tickets, now).lock().unwrap(), Some(FirstUse::NoRoom));
+        assert_eq!(*use_up(&mut tickets, now).lock().unwrap(), Some(FirstUse::NoRoom));
     }
 }

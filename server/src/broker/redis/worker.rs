@@ -1,9 +1,9 @@
 //! The broker's thread, which does all communication with Redis. [`Outbox`] and [`Topics`] decide what to send, and
 //! [`Partitions`] decides where.
 //!
-//! It looks up the primaries (from Sentinels or Cluster nodes), connects to each ([`super::primary`]), has each admit the node
-//! to its partitions, and then sends requests. Lost primaries and moved partitions are looked up again without end. Meanwhile
-//! their requests wait, and all others continue.
+//! It looks up the primaries (at Sentinels or Cluster nodes), connects to each ([`super::primary`]), requests admission to its
+//! partitions, and then sends requests. Lost primaries and moved partitions are looked up until they are found. Meanwhile their
+//! requests wait, and all others continue.
 //!
 //! While a slot is being moved, its primary answers ASK for keys that it no longer has, or never had. Such calls are retried
 //! until the slot has moved: the scripts use several keys, and the new primary would not serve them before it has all.
@@ -25,18 +25,18 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{error, warn};
 
 use super::calls::Verbs;
-use super::connect::{Connector, Found, Place};
+use super::connect::{Connector, ServerAddress, Topology};
 use super::keys::{Keys, Partition};
 use super::nodes::Description;
-use super::outbox::{CallEnd, ChainKey, Outbox, Outgoing};
+use super::outbox::{CallEnd, FlowKey, Outbox, Outgoing};
 use super::partitions::{NOT_READY, Partitions};
 use super::primary::{Connected, Primary, PrimaryId};
-use super::pushes::{Ended, Push, Pushes};
+use super::problem::Problem;
+use super::pushes::{EndedConnections, Push, Pushes};
 use super::record::Entry;
 use super::tickets::Tickets;
 use super::topics::{Read, Topics};
-use super::trouble::Trouble;
-use super::{Order, Settings};
+use super::{BrokerCommand, Settings};
 use crate::broker::history::HistoryRules;
 use crate::broker::{EventHandler, Unavailable};
 use crate::metrics::{Metrics, Source};
@@ -47,58 +47,58 @@ use crate::publication::receipt::Receipt;
 const TICK: Duration = Duration::from_millis(100);
 
 /// The interval of sweeps, which check the position of every topic.
-const SWEEP: Duration = Duration::from_secs(15);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
-/// The interval at which the expiry of the topics' heads is renewed.
-const KEEP: Duration = Duration::from_hours(1);
+/// The interval at which sweeps renew the expiry of the topics' heads.
+const RENEWAL_INTERVAL: Duration = Duration::from_hours(1);
 
 /// The first delay between two lookups of the primaries.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const FIRST_DELAY: Duration = Duration::from_millis(100);
 
-/// The interval at which a persisting problem is logged again.
-const TELL_AGAIN: Duration = Duration::from_secs(30);
+/// The interval at which a persisting problem is logged.
+const REPEAT_AFTER: Duration = Duration::from_secs(30);
 
-/// Maximum number of orders, answers or pushes handled per iteration.
+/// Maximum number of commands, completions or pushes handled per iteration.
 const BATCH: usize = 512;
 
 /// The outcome of an asynchronous request.
-enum Done {
-    Found(Result<Found, Trouble>),
-    Connected(PrimaryId, Box<Result<Connected, Trouble>>),
-    Pushing { primary: PrimaryId, number: u64, pushing: Result<MultiplexedConnection, Trouble> },
-    Asked { primary: PrimaryId, partition: Partition, answer: Answer },
+enum Completion {
+    Topology(Result<Topology, Problem>),
+    Connected(PrimaryId, Box<Result<Connected, Problem>>),
+    PushConnection { primary: PrimaryId, number: u64, connection: Result<MultiplexedConnection, Problem> },
+    Answered { primary: PrimaryId, partition: Partition, answer: Answer },
 }
 
 /// An answer of a primary about one of its partitions.
 enum Answer {
-    Entered(Result<Option<ClusterId>, Trouble>),
-    Called { chain: ChainKey, number: u64, end: Result<(CallEnd, Option<Trouble>), Trouble> },
-    Read { number: u64, is_control: bool, read: Result<Read, Trouble> },
-    Swept { number: u64, differ: Result<Vec<usize>, Trouble> },
-    Ticket { number: u64, used: Result<(u8, u64, Vec<u8>), Trouble> },
-    TicketBack { number: u64, ended: Result<u8, Trouble> },
-    Highest { publisher: PublisherId, receipt: Arc<Receipt>, highest: Result<Option<Seq>, Trouble> },
-    Canary(Result<(u64, Option<ClusterId>), Trouble>),
-    Subscribed(Result<(), Trouble>),
+    Admitted(Result<Option<ClusterId>, Problem>),
+    Called { flow: FlowKey, number: u64, end: Result<(CallEnd, Option<Problem>), Problem> },
+    Read { number: u64, is_control: bool, read: Result<Read, Problem> },
+    Swept { number: u64, differ: Result<Vec<usize>, Problem> },
+    Ticket { number: u64, used: Result<(u8, u64, Vec<u8>), Problem> },
+    TicketReverted { number: u64, ended: Result<u8, Problem> },
+    Highest { publisher: PublisherId, receipt: Arc<Receipt>, highest: Result<Option<Seq>, Problem> },
+    Canary(Result<(u64, Option<ClusterId>), Problem>),
+    Subscribed(Result<(), Problem>),
 }
 
-/// A primary that serves partitions, or is assigned to some.
-struct Member {
-    place: Place,
-    /// The connected primary. `None`: the connection is being opened.
-    up: Option<Primary>,
+/// A primary that is assigned to partitions.
+struct PrimaryEntry {
+    address: ServerAddress,
+    /// The connections. `None`: they are being opened.
+    connected: Option<Primary>,
 }
 
 /// The schedule of lookups of the primaries.
-struct Finding {
+struct Lookup {
     /// The time of the next lookup. `None`: one is in progress, or none is needed.
     next: Option<Instant>,
-    is_under_way: bool,
+    is_in_progress: bool,
     /// Number of lookups so far.
-    turn: usize,
-    pause: Duration,
+    attempts: usize,
+    delay: Duration,
     /// The last known nodes of the Cluster.
-    nodes: Vec<Place>,
+    nodes: Vec<ServerAddress>,
 }
 
 /// The state of the broker's thread.
@@ -115,50 +115,50 @@ pub(super) struct Worker {
     /// The topic of disconnects.
     control: Topic,
     tickets: Tickets,
-    finding: Finding,
-    members: BTreeMap<PrimaryId, Member>,
+    lookup: Lookup,
+    primaries: BTreeMap<PrimaryId, PrimaryEntry>,
     partitions: Partitions,
     /// The cluster's id. The node starts with a new one, until it learns of an existing one.
     cluster: ClusterId,
-    /// Pending requests of publishers for their highest accepted number.
-    asking: HashMap<PublisherId, Arc<Receipt>>,
-    /// The publisher id for messages of this node itself.
+    /// Receipts of publishers that have asked for their highest accepted number.
+    highest_requests: HashMap<PublisherId, Arc<Receipt>>,
+    /// The publisher id for browsers' messages, which this node numbers.
     own: PublisherId,
     own_seq: u64,
     /// Partitions whose topics must be subscribed to again.
     resubscribe: HashSet<Partition>,
     /// Unconfirmed subscriptions, with the time of their request.
-    awaited: HashMap<Topic, Instant>,
+    unconfirmed: HashMap<Topic, Instant>,
     next_sweep: Instant,
-    next_keep: Instant,
-    /// Whether the current sweep also renews the expiry of the heads.
-    is_keeping: bool,
-    complaints: Complaints,
+    next_renewal: Instant,
+    /// Whether the current sweep also renews the expiry of the topics' heads.
+    is_renewing: bool,
+    problem_log: ProblemLog,
     last_primary: u64,
-    orders: UnboundedReceiver<Order>,
-    done: UnboundedReceiver<Done>,
-    done_sender: UnboundedSender<Done>,
-    arriving: UnboundedReceiver<Push>,
+    inbox: UnboundedReceiver<BrokerCommand>,
+    completions: UnboundedReceiver<Completion>,
+    completion_sender: UnboundedSender<Completion>,
+    incoming: UnboundedReceiver<Push>,
     pushes: Pushes,
-    ended: Ended,
+    ended: EndedConnections,
     report: super::Report,
     metrics: Arc<Metrics>,
 }
 
-/// Problems that were logged, with the time. A persisting problem is logged again after [`TELL_AGAIN`].
+/// Problems that were logged, with the time. A persisting problem is logged again after [`REPEAT_AFTER`].
 #[derive(Default)]
-struct Complaints(HashMap<&'static str, Instant>);
+struct ProblemLog(HashMap<&'static str, Instant>);
 
-impl Complaints {
-    fn tell(&mut self, trouble: &Trouble) {
+impl ProblemLog {
+    fn report(&mut self, problem: &Problem) {
         let now = Instant::now();
-        let is_due = self.0.get(trouble.cause).is_none_or(|last| now >= *last + TELL_AGAIN);
+        let is_due = self.0.get(problem.cause).is_none_or(|last| now >= *last + REPEAT_AFTER);
         if is_due {
-            self.0.insert(trouble.cause, now);
-            if matches!(trouble.cause, "migrating" | "demoted") {
-                warn!(cause = trouble.cause, "broker: {trouble}");
+            self.0.insert(problem.cause, now);
+            if matches!(problem.cause, "migrating" | "demoted") {
+                warn!(cause = problem.cause, "broker: {problem}");
             } else {
-                error!(cause = trouble.cause, "broker: {trouble}");
+                error!(cause = problem.cause, "broker: {problem}");
             }
         }
     }
@@ -168,7 +168,7 @@ impl Worker {
     pub(super) fn new(
         settings: Settings,
         events: Arc<dyn EventHandler>,
-        orders: UnboundedReceiver<Order>,
+        inbox: UnboundedReceiver<BrokerCommand>,
         inbound: Arc<CreditPool>,
         report: super::Report,
         metrics: Arc<Metrics>,
@@ -180,8 +180,8 @@ impl Worker {
         } else {
             (Keys::single(&settings.redis.prefix), Verbs::SINGLE)
         };
-        let (done_sender, done) = unbounded_channel();
-        let (pushes, arriving) = Pushes::new(Arc::clone(&inbound));
+        let (completion_sender, completions) = unbounded_channel();
+        let (pushes, incoming) = Pushes::new(Arc::clone(&inbound));
         let mut topics = Topics::new(keys.clone(), events, inbound);
         let control = Topic::parse(disconnect::TOPIC).expect("a constant that the protocol's tests parse");
         topics.subscribe(&control);
@@ -194,144 +194,150 @@ impl Worker {
             topics,
             control,
             tickets: Tickets::default(),
-            finding: Finding {
+            lookup: Lookup {
                 next: Some(now),
-                is_under_way: false,
-                turn: 0,
-                pause: FIRST_PAUSE,
+                is_in_progress: false,
+                attempts: 0,
+                delay: FIRST_DELAY,
                 nodes: Vec::new(),
             },
-            members: BTreeMap::new(),
+            primaries: BTreeMap::new(),
             partitions: Partitions::new(keys.partitions().count()),
             keys,
             cluster: ClusterId(rand::random()),
-            asking: HashMap::new(),
+            highest_requests: HashMap::new(),
             own: PublisherId(rand::random()),
             own_seq: 0,
             resubscribe: HashSet::new(),
-            awaited: HashMap::new(),
-            next_sweep: now + SWEEP,
-            next_keep: now + KEEP,
-            is_keeping: false,
-            complaints: Complaints::default(),
+            unconfirmed: HashMap::new(),
+            next_sweep: now + SWEEP_INTERVAL,
+            next_renewal: now + RENEWAL_INTERVAL,
+            is_renewing: false,
+            problem_log: ProblemLog::default(),
             last_primary: 0,
-            orders,
-            done,
-            done_sender,
-            arriving,
+            inbox,
+            completions,
+            completion_sender,
+            incoming,
             pushes,
-            ended: Ended::default(),
+            ended: EndedConnections::default(),
             report,
             metrics,
             settings,
         }
     }
 
-    /// Runs until all senders of orders are dropped.
+    /// Runs until all senders of commands are dropped.
     pub(super) async fn run(mut self) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.turn(&mut tick).await {}
+        while self.iterate(&mut tick).await {}
     }
 
-    /// Runs one iteration: waits for events and handles them. Returns false when all senders of orders are dropped.
-    async fn turn(&mut self, tick: &mut Interval) -> bool {
+    /// Runs one iteration: waits for commands, completions and pushes, and handles them. Returns false when all senders of
+    /// commands are dropped.
+    async fn iterate(&mut self, tick: &mut Interval) -> bool {
         tokio::select! {
-            order = self.orders.recv() => match order {
-                Some(order) => self.take_orders(order),
+            command = self.inbox.recv() => match command {
+                Some(command) => self.handle_commands(command),
                 None => return false,
             },
-            Some(done) = self.done.recv() => self.take_done(done),
-            Some(push) = self.arriving.recv() => self.take_pushes(push),
-            Ok(()) = self.settings.secrets.changed() => self.enter_again(),
+            Some(completion) = self.completions.recv() => self.handle_completions(completion),
+            Some(push) = self.incoming.recv() => self.handle_pushes(push),
+            Ok(()) = self.settings.secrets.changed() => self.renew_admissions(),
             Ok(()) = self.settings.passwords.changed() => {
                 let passwords = self.settings.passwords.borrow_and_update().clone();
                 self.connector.set_passwords(passwords);
             }
             _ = tick.tick() => self.handle_timeout(Instant::now()),
         }
-        self.act();
+        self.send_pending();
         true
     }
 
-    fn take_orders(&mut self, first: Order) {
+    fn handle_commands(&mut self, first: BrokerCommand) {
         let now = Instant::now();
-        self.handle_order(first, now);
+        self.handle_command(first, now);
         for _ in 1..BATCH {
-            let Ok(order) = self.orders.try_recv() else { return };
-            self.handle_order(order, now);
+            let Ok(command) = self.inbox.try_recv() else { return };
+            self.handle_command(command, now);
         }
     }
 
-    fn take_done(&mut self, first: Done) {
-        self.handle_done(first);
+    fn handle_completions(&mut self, first: Completion) {
+        self.handle_completion(first);
         for _ in 1..BATCH {
-            let Ok(done) = self.done.try_recv() else { return };
-            self.handle_done(done);
+            let Ok(completion) = self.completions.try_recv() else { return };
+            self.handle_completion(completion);
         }
     }
 
-    fn take_pushes(&mut self, first: Push) {
+    fn handle_pushes(&mut self, first: Push) {
         self.handle_push(first);
         for _ in 1..BATCH {
-            let Ok(push) = self.arriving.try_recv() else { return };
+            let Ok(push) = self.incoming.try_recv() else { return };
             self.handle_push(push);
         }
     }
 
-    fn handle_order(&mut self, order: Order, now: Instant) {
-        match order {
-            Order::Publish { messages, receipt } => self.publish(messages, receipt.as_ref(), now),
-            // Each partition has its own number. The publisher sends all unacknowledged messages again, and Redis drops
-            // duplicates.
-            Order::AskHighest(publisher, receipt) if self.connector.is_cluster() => {
-                self.outbox.come_back(publisher, self.keys.partitions());
+    fn handle_command(&mut self, command: BrokerCommand, now: Instant) {
+        match command {
+            BrokerCommand::Publish { messages, receipt } => self.publish(messages, receipt.as_ref(), now),
+            // Each partition has its own number. The publisher resends all unacknowledged messages, and Redis drops duplicates.
+            BrokerCommand::AskHighest(publisher, receipt) if self.connector.is_cluster() => {
+                self.outbox.expect_resends(publisher, self.keys.partitions());
                 receipt.set_highest(None);
             }
-            // If the publisher has reconnected meanwhile, nobody waits for the earlier answer.
-            Order::AskHighest(publisher, receipt) => drop(self.asking.insert(publisher, receipt)),
-            Order::Subscribe(topic) => self.topics.subscribe(&topic),
-            Order::Unsubscribe(topic) => self.topics.unsubscribe(&topic, now),
-            Order::Recover { topic, since, most, hand_over } => {
-                self.topics.recover(&topic, since, most, hand_over, now);
+            // An earlier receipt belongs to a connection that the publisher has replaced.
+            BrokerCommand::AskHighest(publisher, receipt) => {
+                drop(self.highest_requests.insert(publisher, receipt))
             }
-            Order::SetRules(rules) => self.rules = rules,
-            Order::UseTicket(ticket, answer) => self.tickets.ask(ticket, answer, now),
+            BrokerCommand::Subscribe(topic) => self.topics.subscribe(&topic),
+            BrokerCommand::Unsubscribe(topic) => self.topics.unsubscribe(&topic, now),
+            BrokerCommand::Recover { topic, since, limit, hand_over } => {
+                self.topics.recover(&topic, since, limit, hand_over, now);
+            }
+            BrokerCommand::SetRules(rules) => self.rules = rules,
+            BrokerCommand::UseTicket(ticket, answer) => self.tickets.use_up(ticket, answer, now),
         }
     }
 
     fn publish(&mut self, messages: Vec<super::Numbered>, receipt: Option<&Arc<Receipt>>, now: Instant) {
-        let mut by_chain: Vec<(ChainKey, Vec<Outgoing>)> = Vec::new();
+        let mut by_flow: Vec<(FlowKey, Vec<Outgoing>)> = Vec::new();
         for super::Numbered { number, topic, body, credit } in messages {
             let (publisher, seq) = number.unwrap_or_else(|| {
                 self.own_seq += 1;
                 (self.own, Seq::FIRST.plus(self.own_seq - 1))
             });
-            let chain = ChainKey { publisher, partition: self.keys.partition(&topic) };
+            let flow = FlowKey { publisher, partition: self.keys.partition(&topic) };
             let outgoing = Outgoing { seq, topic, tag: rand::random(), body, _credit: credit };
-            match by_chain.iter_mut().find(|(known, _)| *known == chain) {
+            match by_flow.iter_mut().find(|(known, _)| *known == flow) {
                 Some((_, outgoing_there)) => outgoing_there.push(outgoing),
-                None => by_chain.push((chain, vec![outgoing])),
+                None => by_flow.push((flow, vec![outgoing])),
             }
         }
-        for (chain, messages) in by_chain {
-            self.outbox.push(chain, messages, receipt, now);
+        for (flow, messages) in by_flow {
+            self.outbox.push(flow, messages, receipt, now);
         }
     }
 
-    fn handle_done(&mut self, done: Done) {
-        match done {
-            Done::Found(found) => self.handle_found(found),
-            Done::Connected(primary, connected) => self.handle_connected(primary, *connected),
-            Done::Pushing { primary, number, pushing } => self.handle_pushing(primary, number, pushing),
-            Done::Asked { primary, partition, answer } => self.handle_answer(primary, partition, answer),
+    fn handle_completion(&mut self, completion: Completion) {
+        match completion {
+            Completion::Topology(topology) => self.handle_topology(topology),
+            Completion::Connected(primary, connected) => self.handle_connected(primary, *connected),
+            Completion::PushConnection { primary, number, connection } => {
+                self.handle_push_connection(primary, number, connection);
+            }
+            Completion::Answered { primary, partition, answer } => {
+                self.handle_answer(primary, partition, answer)
+            }
         }
     }
 
-    /// Handles pending pushes before an answer. Entries that the answer covers may have arrived on the push connection already,
-    /// and must not be read again or be considered lost.
-    fn take_pushes_first(&mut self) {
-        while let Ok(push) = self.arriving.try_recv() {
+    /// Handles pending pushes before an answer. They may contain entries that the answer covers, which must not be read again
+    /// or be considered lost.
+    fn handle_pending_pushes(&mut self) {
+        while let Ok(push) = self.incoming.try_recv() {
             self.handle_push(push);
         }
     }
@@ -339,51 +345,51 @@ impl Worker {
     fn handle_answer(&mut self, primary: PrimaryId, partition: Partition, answer: Answer) {
         let now = Instant::now();
         match answer {
-            Answer::Entered(entered) => self.handle_entered(primary, partition, entered),
-            Answer::Called { chain, number, end } => {
+            Answer::Admitted(admitted) => self.handle_admission(primary, partition, admitted),
+            Answer::Called { flow, number, end } => {
                 // Sessions receive the event before its publisher receives the acknowledgement.
-                self.take_pushes_first();
+                self.handle_pending_pushes();
                 self.end_write(primary, now);
                 let end = match end {
-                    Ok((end, trouble)) => {
+                    Ok((end, problem)) => {
                         self.partitions.succeed(partition);
-                        if let Some(trouble) = trouble {
-                            self.complaints.tell(&trouble);
+                        if let Some(problem) = problem {
+                            self.problem_log.report(&problem);
                         }
                         end
                     }
-                    Err(trouble) => {
-                        self.handle_failure(primary, partition, &trouble);
+                    Err(problem) => {
+                        self.handle_failure(primary, partition, &problem);
                         CallEnd::Unknown
                     }
                 };
-                let source = match chain.publisher {
+                let source = match flow.publisher {
                     publisher if publisher == self.own => Source::Browser,
                     super::ALL_NODES => Source::Server,
                     _ => Source::Link,
                 };
-                let accepted = self.outbox.end_call(chain, number, end);
+                let accepted = self.outbox.end_call(flow, number, end);
                 self.metrics.messages_accepted.of(source).inc_by(accepted);
             }
             Answer::Read { number, is_control, read } => {
-                self.take_pushes_first();
+                self.handle_pending_pushes();
                 // The topic is read again anyway.
-                let read = read.map_err(|trouble| {
-                    self.handle_trouble(primary, partition, &trouble);
+                let read = read.map_err(|problem| {
+                    self.handle_problem(primary, partition, &problem);
                     Unavailable
                 });
-                let stands = read.as_ref().ok().map(|read| read.position);
+                let position = read.as_ref().ok().map(|read| read.position);
                 self.topics.handle_read(number, read);
-                if is_control && stands.is_some_and(|at| self.topics.knows(&self.control, Some(at))) {
-                    self.tickets.open();
-                    self.tickets.handle_line();
+                if is_control && position.is_some_and(|at| self.topics.knows(&self.control, Some(at))) {
+                    self.tickets.handle_disconnects_read();
+                    self.tickets.handle_disconnects();
                 }
             }
             Answer::Swept { number, differ } => {
-                self.take_pushes_first();
-                let differ = differ.map_err(|trouble| {
-                    self.handle_trouble(primary, partition, &trouble);
-                    self.partitions.sweep_again(partition, now);
+                self.handle_pending_pushes();
+                let differ = differ.map_err(|problem| {
+                    self.handle_problem(primary, partition, &problem);
+                    self.partitions.schedule_sweep(partition, now);
                     Unavailable
                 });
                 self.topics.handle_sweep(number, differ);
@@ -392,27 +398,27 @@ impl Worker {
                 self.end_write(primary, now);
                 match used {
                     Ok((is_first, offset, tag)) => {
-                        // Without a tag: nobody was disconnected yet.
+                        // Without a tag there was no disconnect yet.
                         let tag = tag.try_into().ok().map(u64::from_be_bytes);
                         let control = tag.map(|tag| Position { offset, tag });
                         self.tickets.answer(number, is_first == 1, control);
                         if !self.topics.knows(&self.control, control) {
-                            self.topics.look(&self.control);
+                            self.topics.ensure_read(&self.control);
                         }
                     }
-                    Err(trouble) => {
-                        self.handle_failure(primary, partition, &trouble);
-                        self.tickets.fail(number);
+                    Err(problem) => {
+                        self.handle_failure(primary, partition, &problem);
+                        self.tickets.retry(number);
                     }
                 }
             }
-            Answer::TicketBack { number, ended } => {
+            Answer::TicketReverted { number, ended } => {
                 self.end_write(primary, now);
                 match ended {
-                    Ok(_) => self.tickets.end_back(number),
-                    Err(trouble) => {
-                        self.handle_failure(primary, partition, &trouble);
-                        self.tickets.fail_back(number);
+                    Ok(_) => self.tickets.finish_revert(number),
+                    Err(problem) => {
+                        self.handle_failure(primary, partition, &problem);
+                        self.tickets.retry_revert(number);
                     }
                 }
             }
@@ -420,57 +426,57 @@ impl Worker {
                 self.end_write(primary, now);
                 match highest {
                     Ok(highest) => {
-                        self.outbox.welcome(ChainKey { publisher, partition }, highest, now);
+                        self.outbox.begin_after(FlowKey { publisher, partition }, highest, now);
                         receipt.set_highest(highest);
                     }
-                    Err(trouble) => {
-                        self.handle_failure(primary, partition, &trouble);
-                        self.asking.entry(publisher).or_insert(receipt);
+                    Err(problem) => {
+                        self.handle_failure(primary, partition, &problem);
+                        self.highest_requests.entry(publisher).or_insert(receipt);
                     }
                 }
             }
-            Answer::Canary(answer) => self.handle_canary(primary, partition, answer),
-            // The error may belong to another request on that connection. It is logged; unconfirmed subscriptions are requested
-            // again.
+            Answer::Canary(answer) => self.handle_canary_reply(primary, partition, answer),
+            // The error may belong to another request on that connection. It is only logged, because unconfirmed subscriptions
+            // are retried.
             Answer::Subscribed(Ok(())) => {}
-            Answer::Subscribed(Err(trouble)) => {
-                if trouble.cause == "moved" {
-                    self.find_soon();
+            Answer::Subscribed(Err(problem)) => {
+                if problem.cause == "moved" {
+                    self.schedule_lookup();
                 } else {
-                    self.complaints.tell(&trouble);
+                    self.problem_log.report(&problem);
                 }
             }
         }
     }
 
     /// Handles a required request that failed, or whose outcome is unknown: it is retried.
-    fn handle_failure(&mut self, primary: PrimaryId, partition: Partition, trouble: &Trouble) {
+    fn handle_failure(&mut self, primary: PrimaryId, partition: Partition, problem: &Problem) {
         self.partitions.fail(partition, Instant::now());
-        self.handle_trouble(primary, partition, trouble);
+        self.handle_problem(primary, partition, problem);
     }
 
-    fn handle_trouble(&mut self, primary: PrimaryId, partition: Partition, trouble: &Trouble) {
-        match trouble.cause {
+    fn handle_problem(&mut self, primary: PrimaryId, partition: Partition, problem: &Problem) {
+        match problem.cause {
             // The cause was logged before.
             "ended" => return,
             "moved" if self.connector.is_cluster() => {
                 if self.partitions.assigned(partition) == Some(primary) {
                     self.lose(&[partition]);
                 }
-                self.find_soon();
+                self.schedule_lookup();
                 return;
             }
             "connection" | "readonly" => self.disconnect(primary),
-            "migrating" | "clusterdown" => self.find_soon(),
+            "migrating" | "clusterdown" => self.schedule_lookup(),
             "noscript" => {
                 if let Some(primary) = self.primary_mut(primary) {
                     tokio::spawn(primary.commands.clone().load_scripts());
                 }
-                self.partitions.try_now(partition, Instant::now());
+                self.partitions.retry_now(partition, Instant::now());
             }
             _ => {}
         }
-        self.complaints.tell(trouble);
+        self.problem_log.report(problem);
     }
 
     fn handle_push(&mut self, push: Push) {
@@ -481,17 +487,17 @@ impl Worker {
                         Ok(entries) => {
                             self.topics.handle_push(&topic, entries);
                             if topic == self.control {
-                                self.tickets.handle_line();
+                                self.tickets.handle_disconnects();
                             }
                         }
                         Err(error) => {
-                            let sentence = format!("what was pushed to {channel} {error}: the topic is read");
-                            self.complaints.tell(&Trouble::new("unexpected", sentence));
+                            let sentence = format!("a push to {channel} {error}. The topic is read instead");
+                            self.problem_log.report(&Problem::new("unexpected", sentence));
                             self.topics.handle_dropped(&topic);
                         }
                     }
                 } else {
-                    self.come_back(&channel, &payload);
+                    self.handle_canary_push(&channel, &payload);
                 }
                 drop(credit);
             }
@@ -510,21 +516,23 @@ impl Worker {
                 }
             }
             Push::Lost { channel, connection } => {
-                // Ignores confirmations on closed connections, and of subscriptions that were requested again since.
+                // Ignores closed connections, and subscriptions that were requested again since.
                 if let Some(topic) = self.keys.topic(&channel)
                     && self.is_in_use(connection, &topic)
                     && self.topics.is_confirmed(&topic)
                 {
                     self.lose(&[self.keys.partition(&topic)]);
-                    self.find_soon();
+                    self.schedule_lookup();
                 }
             }
             Push::Ended { connection } => {
-                let is_its =
-                    |primary: &Primary| primary.pushes_number == connection && primary.pushes.is_some();
-                let ended = self.members.iter().find(|(_, member)| member.up.as_ref().is_some_and(is_its));
+                let has_ended = |primary: &Primary| {
+                    primary.push_connection_number == connection && primary.pushes.is_some()
+                };
+                let ended =
+                    self.primaries.iter().find(|(_, entry)| entry.connected.as_ref().is_some_and(has_ended));
                 match ended {
-                    Some((id, _)) => self.replace_pushes(*id),
+                    Some((id, _)) => self.replace_push_connection(*id),
                     None => self.ended.note(connection),
                 }
             }
@@ -533,65 +541,65 @@ impl Worker {
 
     /// Whether this is the connection on which this topic is pushed.
     fn is_in_use(&self, connection: u64, topic: &Topic) -> bool {
-        let server = self.server(self.keys.partition(topic));
-        server.is_some_and(|(_, primary)| primary.pushes_number == connection)
+        let primary = self.serving(self.keys.partition(topic));
+        primary.is_some_and(|(_, primary)| primary.push_connection_number == connection)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         self.topics.handle_timeout(now);
-        if !self.finding.is_under_way && self.finding.next.is_some_and(|next| now >= next) {
-            self.find();
+        if !self.lookup.is_in_progress && self.lookup.next.is_some_and(|next| now >= next) {
+            self.look_up();
         }
-        for id in self.members.keys().copied().collect::<Vec<_>>() {
-            self.look_at_canary(id, now);
+        for id in self.primaries.keys().copied().collect::<Vec<_>>() {
+            self.check_canary(id, now);
         }
         let silent = self.partitions.count_silent(now);
         if silent > 0 && self.report.is_up.swap(false, Ordering::Relaxed) {
             error!(
                 partitions = silent,
-                "broker: nothing has come back of what was published for {NOT_READY:?}: not ready"
+                "broker: the node is not ready, because Redis has pushed no canary for {NOT_READY:?}"
             );
         }
-        for partition in self.partitions.take_tries(now) {
+        for partition in self.partitions.take_due_retries(now) {
             self.outbox.resume(partition);
         }
-        if self.tickets.wait_for_line() {
-            self.topics.look(&self.control);
+        if self.tickets.has_waiting() {
+            self.topics.ensure_read(&self.control);
         }
-        self.ask_again_for_pushes(now);
+        self.retry_subscriptions(now);
         self.sweep_due(now);
-        self.count();
+        self.update_metrics();
     }
 
-    /// Starts due sweeps: of all topics each [`SWEEP`], and of partitions with a new primary.
+    /// Starts due sweeps: of all partitions each [`SWEEP_INTERVAL`], and of those with a new primary.
     fn sweep_due(&mut self, now: Instant) {
-        let (keys, awaited) = (&self.keys, &self.awaited);
-        let waits = |partition| awaited.keys().any(|topic| keys.partition(topic) == partition);
-        let mut due = self.partitions.take_sweeps(now, waits);
+        let (keys, unconfirmed) = (&self.keys, &self.unconfirmed);
+        let has_unconfirmed = |partition| unconfirmed.keys().any(|topic| keys.partition(topic) == partition);
+        let mut due = self.partitions.take_due_sweeps(now, has_unconfirmed);
         if now >= self.next_sweep {
-            self.next_sweep = now + SWEEP;
-            // Holds until the next sweep begins, because a sweep is sent in parts.
-            self.is_keeping = now >= self.next_keep;
-            if self.is_keeping {
-                self.next_keep = now + KEEP;
+            self.next_sweep = now + SWEEP_INTERVAL;
+            // Applies to the whole sweep, which is sent in parts.
+            self.is_renewing = now >= self.next_renewal;
+            if self.is_renewing {
+                self.next_renewal = now + RENEWAL_INTERVAL;
             }
-            due = self.partitions.to_sweep().collect();
+            due = self.partitions.regular_sweep().collect();
         }
         if !due.is_empty() {
             self.topics.sweep(due);
         }
     }
 
-    fn count(&mut self) {
+    fn update_metrics(&mut self) {
         let outbox = self.outbox.take_counts();
         self.metrics.messages_duplicate.inc_by(outbox.duplicates);
-        self.metrics.broker_retries.inc_by(outbox.again);
+        self.metrics.broker_retries.inc_by(outbox.retried);
         if outbox.lost > 0 {
             self.metrics.broker_messages_lost.inc_by(outbox.lost);
             error!(
                 messages = outbox.lost,
-                "Redis has forgotten messages that it had accepted: a replica was promoted that did not have them. \
-                 broker.wait_replicas and min-replicas-to-write prevent it"
+                "Redis has lost accepted messages: the promoted replica did not have them. broker.wait_replicas and \
+                 min-replicas-to-write prevent this"
             );
         }
         let topics = self.topics.take_counts();
@@ -601,7 +609,7 @@ impl Worker {
             warn!(
                 topics = broken,
                 first = first.as_str(),
-                "what came of some topics is not all known: pages that show them ask again"
+                "events of some topics are lost for this node. Sessions that can recover them reconnect"
             );
         }
     }

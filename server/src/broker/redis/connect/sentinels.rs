@@ -4,9 +4,9 @@
 //! primary's epoch (`config-epoch`), by which the Sentinels themselves decide between configurations. Within an epoch the
 //! primary that most Sentinels name counts. `redis::sentinel`, like most clients, uses the first answer whose primary reports
 //! itself as one: this Sentinel may have been cut off together with the old primary, or been restarted with an old
-//! configuration. The result is checked on connecting ([`super::examine`]), which refuses replicas.
+//! configuration. The result is checked on connecting ([`super::check_server`]), which refuses replicas.
 //!
-//! Bound: [`ASKED_PATIENCE`] for all Sentinels together.
+//! Bound: [`LOOKUP_TIMEOUT`] for all Sentinels together.
 
 use std::collections::HashMap;
 
@@ -18,16 +18,16 @@ use redis::{
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{ASKED_PATIENCE, Connector, Place, as_user};
-use crate::broker::redis::trouble::Trouble;
+use super::{Connector, LOOKUP_TIMEOUT, ServerAddress, as_user};
+use crate::broker::redis::problem::Problem;
 use crate::config::broker::RedisSettings;
 
-/// The answer of a Sentinel.
+/// The primary that a Sentinel names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Said {
+struct Named {
     /// The epoch of its configuration.
     epoch: u64,
-    primary: Place,
+    primary: ServerAddress,
 }
 
 impl Connector {
@@ -36,50 +36,50 @@ impl Connector {
         &self,
         sentinels: &[(String, u16)],
         master: &str,
-    ) -> Result<Place, Trouble> {
+    ) -> Result<ServerAddress, Problem> {
         let mut asking = JoinSet::new();
         for (number, (host, port)) in sentinels.iter().enumerate() {
             let (connector, master) = (self.clone(), master.to_owned());
-            let sentinel = Place::Tcp(host.clone(), *port);
+            let sentinel = ServerAddress::Tcp(host.clone(), *port);
             asking.spawn(async move {
-                let said = timeout(ASKED_PATIENCE, connector.ask_sentinel(&sentinel, &master)).await;
-                (number, said.unwrap_or_else(|_| Err(Trouble::timeout(&format!("the Sentinel {sentinel}")))))
+                let reply = timeout(LOOKUP_TIMEOUT, connector.ask_sentinel(&sentinel, &master)).await;
+                (number, reply.unwrap_or_else(|_| Err(Problem::timeout(&format!("the Sentinel {sentinel}")))))
             });
         }
         let mut answers = asking.join_all().await;
         answers.sort_unstable_by_key(|(number, _)| *number);
-        let (mut said, mut troubles) = (Vec::new(), Vec::new());
+        let (mut replies, mut problems) = (Vec::new(), Vec::new());
         for (_, answer) in answers {
             match answer {
-                Ok(answer) => said.push(answer),
-                Err(trouble) => troubles.push(trouble),
+                Ok(answer) => replies.push(answer),
+                Err(problem) => problems.push(problem),
             }
         }
-        latest(said).ok_or_else(|| telling(troubles))
+        latest(replies).ok_or_else(|| most_specific(problems))
     }
 
-    async fn ask_sentinel(&self, sentinel: &Place, master: &str) -> Result<Said, Trouble> {
+    async fn ask_sentinel(&self, sentinel: &ServerAddress, master: &str) -> Result<Named, Problem> {
         let RedisSettings { sentinel_username, passwords, .. } = &self.settings;
         let login = RedisConnectionInfo::default();
         let login = as_user(login, sentinel_username.as_ref(), passwords.sentinel.as_ref());
         let client = self.client(sentinel, login)?;
-        let trouble = |error: RedisError| Trouble::of_sentinel(sentinel, &error);
-        let [known, address] = ask(&client, master).await.map_err(trouble)?;
-        let unexpected = || Trouble::unexpected("a Sentinel");
+        let problem = |error: RedisError| Problem::of_sentinel(sentinel, &error);
+        let [known, address] = ask(&client, master).await.map_err(problem)?;
+        let unexpected = || Problem::unexpected("a Sentinel");
         let address: Option<(String, u16)> =
-            from_redis_value(address.extract_error().map_err(trouble)?).map_err(|_| unexpected())?;
+            from_redis_value(address.extract_error().map_err(problem)?).map_err(|_| unexpected())?;
         let (host, port) = address.ok_or_else(|| {
-            Trouble::new(
+            Problem::new(
                 "unknown_master",
                 format!(
-                    "the Sentinels know no primary that is called \"{master}\". Check the end of broker.url"
+                    "the Sentinels do not know a primary named \"{master}\". Check the name at the end of broker.url"
                 ),
             )
         })?;
         let known: HashMap<String, String> =
-            from_redis_value(known.extract_error().map_err(trouble)?).map_err(|_| unexpected())?;
+            from_redis_value(known.extract_error().map_err(problem)?).map_err(|_| unexpected())?;
         let epoch = known.get("config-epoch").and_then(|epoch| epoch.parse().ok());
-        Ok(Said { epoch: epoch.ok_or_else(unexpected)?, primary: Place::Tcp(host, port) })
+        Ok(Named { epoch: epoch.ok_or_else(unexpected)?, primary: ServerAddress::Tcp(host, port) })
     }
 }
 
@@ -96,20 +96,20 @@ async fn ask(client: &Client, master: &str) -> RedisResult<[Value; 2]> {
 }
 
 /// The primary of the latest epoch. Among several, the one named most often, then the one named first.
-fn latest(said: Vec<Said>) -> Option<Place> {
-    let epoch = said.iter().map(|said| said.epoch).max()?;
-    let named: Vec<Place> =
-        said.into_iter().filter(|said| said.epoch == epoch).map(|said| said.primary).collect();
-    let count = |place: &Place| named.iter().filter(|named| *named == place).count();
-    named.iter().rev().max_by_key(|place| count(place)).cloned()
+fn latest(replies: Vec<Named>) -> Option<ServerAddress> {
+    let epoch = replies.iter().map(|reply| reply.epoch).max()?;
+    let named: Vec<ServerAddress> =
+        replies.into_iter().filter(|reply| reply.epoch == epoch).map(|reply| reply.primary).collect();
+    let count = |address: &ServerAddress| named.iter().filter(|named| *named == address).count();
+    named.iter().rev().max_by_key(|address| count(address)).cloned()
 }
 
 /// The most specific error: preferably one that a Sentinel has answered.
-fn telling(mut troubles: Vec<Trouble>) -> Trouble {
-    let given = troubles.iter().position(|trouble| !matches!(trouble.cause, "connection" | "timeout"));
+fn most_specific(mut problems: Vec<Problem>) -> Problem {
+    let given = problems.iter().position(|problem| !matches!(problem.cause, "connection" | "timeout"));
     match given {
-        Some(at) => troubles.swap_remove(at),
-        None => troubles.pop().unwrap_or_else(|| Trouble::unexpected("Sentinel")),
+        Some(at) => problems.swap_remove(at),
+        None => problems.pop().unwrap_or_else(|| Problem::unexpected("Sentinel")),
     }
 }
 
@@ -117,13 +117,13 @@ fn telling(mut troubles: Vec<Trouble>) -> Trouble {
 mod tests {
     use super::*;
 
-    fn said(answers: &[(u64, u16)]) -> Vec<Said> {
-        let said = |(epoch, port)| Said { epoch, primary: Place::Tcp("10.0.0.5".to_owned(), port) };
-        answers.iter().copied().map(said).collect()
+    fn replies(answers: &[(u64, u16)]) -> Vec<Named> {
+        let reply = |(epoch, port)| Named { epoch, primary: ServerAddress::Tcp("10.0.0.5".to_owned(), port) };
+        answers.iter().copied().map(reply).collect()
     }
 
     #[test]
-    fn the_latest_configuration_is_believed_and_within_one_most_of_the_sentinels() {
+    fn the_latest_configuration_counts_and_within_it_the_majority() {
         for (answers, expected) in [
             (&[(0, 1), (0, 1), (0, 1)][..], Some(1)),
             (&[(3, 1), (4, 2), (3, 1)], Some(2)),
@@ -133,16 +133,16 @@ mod tests {
             (&[(0, 1), (0, 2)], Some(1)),
             (&[], None),
         ] {
-            let place = expected.map(|port| Place::Tcp("10.0.0.5".to_owned(), port));
-            assert_eq!(latest(said(answers)), place, "{answers:?}");
+            let address = expected.map(|port| ServerAddress::Tcp("10.0.0.5".to_owned(), port));
+            assert_eq!(latest(replies(answers)), address, "{answers:?}");
         }
     }
 
     #[test]
-    fn what_a_sentinel_answers_tells_more_than_that_others_do_not() {
-        let trouble = |cause| Trouble::new(cause, "");
-        let told = telling(vec![trouble("connection"), trouble("unknown_master"), trouble("timeout")]);
-        assert_eq!(told.cause, "unknown_master");
-        assert_eq!(telling(vec![trouble("connection"), trouble("timeout")]).cause, "timeout");
+    fn the_error_of_a_sentinel_is_preferred_to_those_of_unreachable_ones() {
+        let of = |cause| Problem::new(cause, "");
+        let problem = most_specific(vec![of("connection"), of("unknown_master"), of("timeout")]);
+        assert_eq!(problem.cause, "unknown_master");
+        assert_eq!(most_specific(vec![of("connection"), of("timeout")]).cause, "timeout");
     }
 }

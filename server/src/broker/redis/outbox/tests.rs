@@ -1,4 +1,4 @@
-//! The outbox against a model of the script that it calls, and that model against the script.
+//! The outbox against a model of the script that it calls, and this model against the script.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 use redis::{Cmd, Connection, Value};
 
-use super::super::calls::{self, EventBody, Verbs};
+use super::super::calls::{self, EntryLimits, Verbs};
 use super::super::keys::Keys;
 use super::super::scripts;
 use super::super::tests::Server;
@@ -15,18 +15,18 @@ use super::*;
 use crate::publication::credit::CreditPool;
 use crate::publication::receipt::{Settled, Waiter};
 
-/// Publishers of a test.
+/// Number of publishers of a test.
 const PUBLISHERS: u64 = 3;
 
-/// Topics of a test.
+/// Number of topics of a test.
 const TOPICS: usize = 3;
 
-/// Events that the script is told to keep of a topic.
+/// Maximum number of events that the script stores of a topic.
 const KEPT: usize = 5;
 
-/// The partitions that publishers write to: each to one.
-fn key(publisher: u64) -> ChainKey {
-    ChainKey {
+/// The flow of a publisher. Each publisher uses one partition.
+fn key(publisher: u64) -> FlowKey {
+    FlowKey {
         publisher: PublisherId(publisher.into()),
         partition: Partition(usize::try_from(publisher % 2).unwrap()),
     }
@@ -36,7 +36,7 @@ fn topic(number: usize) -> Topic {
     Topic::parse(&format!("t/{number}")).unwrap()
 }
 
-/// What a message is known by.
+/// Identifies a message: its publisher and its number.
 type Name = (u64, u64);
 
 fn outgoing((publisher, seq): Name) -> Outgoing {
@@ -49,16 +49,16 @@ fn outgoing((publisher, seq): Name) -> Outgoing {
     }
 }
 
-/// A topic, as the script keeps it.
+/// A topic in the model.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct ModelTopic {
     offset: u64,
     tag: u64,
-    /// The tag before, the own one, and the offset of each entry.
+    /// The previous tag, the own tag and the offset of each entry.
     entries: VecDeque<(u64, u64, u64)>,
 }
 
-/// What Redis is to the outbox: `publish.lua`.
+/// The model of `publish.lua`.
 #[derive(Clone, Debug, Default)]
 struct Model {
     highest: BTreeMap<u64, u64>,
@@ -66,7 +66,7 @@ struct Model {
     log: Vec<Name>,
 }
 
-/// A message as the script gets it.
+/// A message as an argument of the script.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     seq: u64,
@@ -79,7 +79,7 @@ impl Model {
         self.highest.get(&publisher).copied().unwrap_or(0)
     }
 
-    /// One call of the script. The number is what it says.
+    /// Does what a call of the script does. Returns its result: whether it accepts the messages, and the highest number.
     fn publish(&mut self, publisher: u64, before: Option<u64>, messages: &[Sent]) -> (bool, u64) {
         let highest = self.highest(publisher);
         if before.is_some_and(|before| before > highest) {
@@ -104,13 +104,13 @@ impl Model {
 
 /// Calls the script as the worker does.
 fn call(connection: &mut Connection, publisher: u64, before: Option<u64>, messages: &[Sent]) -> (bool, u64) {
-    let outgoing = |message: &Sent| to_send(message, 4);
+    let outgoing = |message: &Sent| outgoing_of(message, 4);
     let messages: Vec<_> = messages.iter().map(outgoing).collect();
-    call_for(connection, publisher, before, &messages, 1 << 20)
+    call_with_bytes(connection, publisher, before, &messages, 1 << 20)
 }
 
-/// With a body of so many bytes.
-fn to_send(message: &Sent, bytes: usize) -> Outgoing {
+/// The message, with a body of `bytes` bytes.
+fn outgoing_of(message: &Sent, bytes: usize) -> Outgoing {
     Outgoing {
         seq: Seq::new(message.seq).unwrap(),
         topic: topic(message.topic),
@@ -120,8 +120,8 @@ fn to_send(message: &Sent, bytes: usize) -> Outgoing {
     }
 }
 
-/// The same, where so many bytes are kept of a topic.
-fn call_for(
+/// The same, with at most `bytes` bytes stored per topic.
+fn call_with_bytes(
     connection: &mut Connection,
     publisher: u64,
     before: Option<u64>,
@@ -129,12 +129,12 @@ fn call_for(
     bytes: usize,
 ) -> (bool, u64) {
     let due = Due {
-        chain: ChainKey { publisher: PublisherId(publisher.into()), partition: Partition(0) },
+        flow: FlowKey { publisher: PublisherId(publisher.into()), partition: Partition(0) },
         number: 0,
         before: before.and_then(Seq::new),
         messages,
     };
-    let command = calls::publish_kept(&keys(), Verbs::SINGLE, &due, |_| EventBody {
+    let command = calls::publish_limited(&keys(), Verbs::SINGLE, &due, |_| EntryLimits {
         events: KEPT,
         age: Duration::from_mins(1),
         bytes,
@@ -147,7 +147,7 @@ fn keys() -> Keys {
     Keys::single("p")
 }
 
-/// What the script has written of a topic.
+/// A topic as the script has written it.
 fn kept(connection: &mut Connection, number: usize) -> ModelTopic {
     let topic = topic(number);
     let ask = |command: &str, rest: &[&str], connection: &mut Connection| -> Value {
@@ -170,12 +170,12 @@ fn kept(connection: &mut Connection, number: usize) -> ModelTopic {
 }
 
 #[test]
-fn the_model_does_what_the_script_does() {
+fn the_model_equals_the_script() {
     let server = Server::start();
     let client = redis::Client::open(("127.0.0.1", server.port)).unwrap();
     let connection = RefCell::new(client.get_connection().unwrap());
     scripts::PUBLISH.prepare_invoke().load(&mut connection.borrow_mut()).unwrap();
-    // Numbers, not all of them, near those that were accepted; and what was before them, or not.
+    // Numbers near the accepted ones, with gaps, and with or without the number before them.
     let step = (1..=PUBLISHERS, 0_u64..8, proptest::collection::vec((1_u64..4, 0..TOPICS), 1..12), 0_u64..6);
     proptest!(|(steps in proptest::collection::vec(step, 1..30))| {
         let connection = &mut *connection.borrow_mut();
@@ -199,7 +199,7 @@ fn the_model_does_what_the_script_does() {
 }
 
 #[test]
-fn what_is_kept_of_a_topic_is_within_its_bounds_whatever_its_messages_weigh() {
+fn the_entries_of_a_topic_stay_within_their_bounds_whatever_their_sizes() {
     const BYTES: usize = 4000;
     const ENTRY: usize = 32;
     let server = Server::start();
@@ -216,9 +216,9 @@ fn what_is_kept_of_a_topic_is_within_its_bounds_whatever_its_messages_weigh() {
             let is_heavy = call.iter().any(|bytes| *bytes > 100);
             let messages: Vec<_> = call.iter().map(|bytes| {
                 seq += 1;
-                to_send(&Sent { seq, topic: 0, tag: seq }, *bytes)
+                outgoing_of(&Sent { seq, topic: 0, tag: seq }, *bytes)
             }).collect();
-            prop_assert_eq!(call_for(connection, 1, None, &messages, BYTES), (true, seq));
+            prop_assert_eq!(call_with_bytes(connection, 1, None, &messages, BYTES), (true, seq));
             all.extend(call.iter().map(|bytes| bytes + ENTRY));
             let kept: Vec<Vec<u8>> = redis::cmd("LRANGE")
                 .arg(keys().entries(&topic(0))).arg(0).arg(-1).query(connection).unwrap();
@@ -229,7 +229,7 @@ fn what_is_kept_of_a_topic_is_within_its_bounds_whatever_its_messages_weigh() {
             prop_assert!(sizes.len() <= KEPT && (there <= BYTES || sizes.len() == 1));
             let counted = usize::try_from(u64::from_be_bytes(head[24..32].try_into().unwrap())).unwrap();
             prop_assert!(counted >= there, "{} are counted of {}", counted, there);
-            // Light ones are dropped for their number alone.
+            // Small entries are dropped because of their number only.
             if !is_heavy && all.iter().rev().take(3 * (KEPT + 12)).all(|bytes| *bytes < 100 + ENTRY) {
                 prop_assert_eq!(sizes.len(), all.len().min(KEPT));
             }
@@ -237,23 +237,23 @@ fn what_is_kept_of_a_topic_is_within_its_bounds_whatever_its_messages_weigh() {
     });
 }
 
-/// Tells what of a publication may be acknowledged.
+/// Notes the messages of a publication that may be acknowledged.
 #[derive(Debug)]
-struct Told {
+struct Acknowledgement {
     names: Vec<Name>,
-    told: Arc<Mutex<Vec<Vec<Name>>>>,
+    notified: Arc<Mutex<Vec<Vec<Name>>>>,
 }
 
-impl Waiter for Told {
-    fn notify(&self, _: Settled) {
-        self.told.lock().unwrap().push(self.names.clone());
+impl Waiter for Acknowledgement {
+    fn tell(&self, _: Settled) {
+        self.notified.lock().unwrap().push(self.names.clone());
     }
 }
 
-/// A call on the wire, and what it will have been.
+/// A call in flight, with its outcome once Redis has executed it.
 #[derive(Debug)]
 struct Wire {
-    chain: ChainKey,
+    flow: FlowKey,
     number: u64,
     before: Option<u64>,
     messages: Vec<Sent>,
@@ -266,11 +266,11 @@ enum Step {
         publisher: u64,
         count: u64,
     },
-    /// The publisher has lost its connection to this node, and with it acknowledgements that it has not heard.
+    /// The publisher loses its connection to this node, and with it the acknowledgements in flight.
     Reconnect {
         publisher: u64,
     },
-    Hear {
+    Receive {
         publisher: u64,
     },
     Send {
@@ -283,12 +283,12 @@ enum Step {
     Answer {
         at: usize,
     },
-    /// The connection to Redis is lost: nobody knows what became of all that is on it.
+    /// The connection to Redis is lost, and the outcome of all calls in flight is unknown.
     Lose,
     Resume {
         partition: usize,
     },
-    Keep,
+    Replicate,
     FailOver,
 }
 
@@ -297,15 +297,15 @@ fn steps(with_failovers: bool) -> impl Strategy<Value = Vec<Step>> {
         8 => (1..=PUBLISHERS, prop_oneof![8 => 1_u64..5, 1 => 60_u64..300])
             .prop_map(|(publisher, count)| Step::Push { publisher, count }),
         2 => (1..=PUBLISHERS).prop_map(|publisher| Step::Reconnect { publisher }),
-        4 => (1..=PUBLISHERS).prop_map(|publisher| Step::Hear { publisher }),
+        4 => (1..=PUBLISHERS).prop_map(|publisher| Step::Receive { publisher }),
         12 => proptest::option::of(0_usize..2).prop_map(|partition| Step::Send { partition }),
         10 => (1_usize..6).prop_map(|count| Step::Execute { count }),
         2 => Just(Step::Refuse),
         12 => (0_usize..3).prop_map(|at| Step::Answer { at }),
         1 => Just(Step::Lose),
         2 => (0_usize..2).prop_map(|partition| Step::Resume { partition }),
-        2 => Just(Step::Keep),
-        1 => Just(if with_failovers { Step::FailOver } else { Step::Keep }),
+        2 => Just(Step::Replicate),
+        1 => Just(if with_failovers { Step::FailOver } else { Step::Replicate }),
     ];
     proptest::collection::vec(step, 1..150)
 }
@@ -314,59 +314,59 @@ fn steps(with_failovers: bool) -> impl Strategy<Value = Vec<Step>> {
 struct Stage {
     outbox: Outbox,
     redis: Model,
-    /// A replica, as it was last.
+    /// A replica, which may lag behind.
     replica: Model,
     wire: VecDeque<Wire>,
-    told: Arc<Mutex<Vec<Vec<Name>>>>,
-    /// Per publisher: its last number, and those that were not acknowledged as far as it knows.
+    notified: Arc<Mutex<Vec<Vec<Name>>>>,
+    /// For each publisher: its last number, and the numbers for which it has received no acknowledgement.
     last: BTreeMap<u64, u64>,
     unacknowledged: BTreeMap<u64, BTreeSet<u64>>,
-    /// What the node has acknowledged and the publisher has not heard.
-    unheard: Vec<Name>,
-    /// What was acknowledged.
+    /// Messages that the node has acknowledged, but whose acknowledgement the publisher has not received.
+    unreceived: Vec<Name>,
+    /// All acknowledged messages.
     acknowledged: BTreeSet<Name>,
-    /// What was in the log, of whatever line.
-    was_in_log: BTreeSet<Name>,
+    /// All messages that were ever in the log, on any timeline.
+    ever_in_log: BTreeSet<Name>,
     receipts: usize,
     settled: usize,
-    /// How many messages were counted as accepted.
+    /// Number of messages counted as accepted.
     accepted: u64,
     counts: OutboxCounts,
-    /// A publisher that comes back is told nothing, and sends again all that it has not heard of.
+    /// Whether publishers resend all unacknowledged messages after a reconnect, instead of those after the highest number.
     is_cluster: bool,
-    /// No acknowledgement is on its way for long.
-    hears_at_once: bool,
+    /// Whether publishers receive acknowledgements at once.
+    receives_at_once: bool,
     now: Instant,
 }
 
 impl Stage {
-    fn new(max_chains: usize) -> Self {
+    fn new(max_flows: usize) -> Self {
         Self {
-            outbox: Outbox::new(max_chains),
+            outbox: Outbox::new(max_flows),
             redis: Model::default(),
             replica: Model::default(),
             wire: VecDeque::new(),
-            told: Arc::default(),
+            notified: Arc::default(),
             last: BTreeMap::new(),
             unacknowledged: BTreeMap::new(),
-            unheard: Vec::new(),
+            unreceived: Vec::new(),
             acknowledged: BTreeSet::new(),
-            was_in_log: BTreeSet::new(),
+            ever_in_log: BTreeSet::new(),
             receipts: 0,
             settled: 0,
             accepted: 0,
             is_cluster: false,
             counts: OutboxCounts::default(),
-            hears_at_once: false,
+            receives_at_once: false,
             now: Instant::now(),
         }
     }
 
     fn push(&mut self, publisher: u64, names: &[Name]) {
-        // As links do, in batches.
+        // In batches, like a link.
         for names in names.chunks(50) {
-            let told = Told { names: names.to_vec(), told: Arc::clone(&self.told) };
-            let receipt: Arc<Receipt> = Receipt::new(told);
+            let waiter = Acknowledgement { names: names.to_vec(), notified: Arc::clone(&self.notified) };
+            let receipt: Arc<Receipt> = Receipt::new(waiter);
             let messages: Vec<_> = names.iter().copied().map(outgoing).collect();
             self.outbox.push(key(publisher), messages, Some(&receipt), self.now);
             self.receipts += 1;
@@ -383,7 +383,7 @@ impl Stage {
                 self.push(publisher, &names);
             }
             Step::Reconnect { publisher } => self.reconnect(publisher),
-            Step::Hear { publisher } => self.hear(publisher),
+            Step::Receive { publisher } => self.receive(publisher),
             Step::Send { partition } => {
                 self.send(partition);
             }
@@ -392,62 +392,62 @@ impl Stage {
             Step::Answer { at } => self.answer(at),
             Step::Lose => {
                 for wire in std::mem::take(&mut self.wire) {
-                    self.outbox.end_call(wire.chain, wire.number, CallEnd::Unknown);
+                    self.outbox.end_call(wire.flow, wire.number, CallEnd::Unknown);
                 }
             }
             Step::Resume { partition } => self.outbox.resume(Partition(partition)),
-            Step::Keep => self.replica = self.redis.clone(),
+            Step::Replicate => self.replica = self.redis.clone(),
             Step::FailOver => self.redis = self.replica.clone(),
         }
-        self.look();
+        self.check();
     }
 
-    fn hear(&mut self, publisher: u64) {
-        for name in self.unheard.extract_if(.., |name| name.0 == publisher) {
+    fn receive(&mut self, publisher: u64) {
+        for name in self.unreceived.extract_if(.., |name| name.0 == publisher) {
             self.unacknowledged.entry(publisher).or_default().remove(&name.1);
         }
     }
 
     fn reconnect(&mut self, publisher: u64) {
-        let chain = key(publisher);
+        let flow = key(publisher);
         if self.is_cluster {
-            self.outbox.come_back(chain.publisher, [chain.partition]);
-            self.send_again(publisher);
+            self.outbox.expect_resends(flow.publisher, [flow.partition]);
+            self.resend(publisher);
             return;
         }
-        if self.outbox.has_waiting(chain) {
+        if self.outbox.has_unsent(flow) {
             return;
         }
-        // What is on its way is counted then, and answered before.
-        while self.wire.iter().any(|wire| wire.chain == chain && wire.end.is_none()) {
+        // The highest number includes the calls in flight, which are answered earlier.
+        while self.wire.iter().any(|wire| wire.flow == flow && wire.end.is_none()) {
             self.execute(false);
         }
-        while let Some(at) = self.wire.iter().position(|wire| wire.chain == chain) {
+        while let Some(at) = self.wire.iter().position(|wire| wire.flow == flow) {
             self.answer(at);
         }
-        if self.outbox.has_waiting(chain) {
+        if self.outbox.has_unsent(flow) {
             return;
         }
-        self.look();
+        self.check();
         let highest = self.redis.highest(publisher);
-        self.outbox.welcome(chain, Seq::new(highest), self.now);
+        self.outbox.begin_after(flow, Seq::new(highest), self.now);
         self.acknowledged.extend((1..=highest).map(|seq| (publisher, seq)));
         self.unacknowledged.entry(publisher).or_default().retain(|seq| *seq > highest);
-        self.send_again(publisher);
+        self.resend(publisher);
     }
 
-    fn send_again(&mut self, publisher: u64) {
-        self.unheard.retain(|name| name.0 != publisher);
+    fn resend(&mut self, publisher: u64) {
+        self.unreceived.retain(|name| name.0 != publisher);
         let unacknowledged = self.unacknowledged.entry(publisher).or_default();
-        let again: Vec<_> = unacknowledged.iter().map(|seq| (publisher, *seq)).collect();
-        self.push(publisher, &again);
+        let retried: Vec<_> = unacknowledged.iter().map(|seq| (publisher, *seq)).collect();
+        self.push(publisher, &retried);
     }
 
     fn send(&mut self, partition: Option<usize>) -> bool {
         let Some(due) = self.outbox.next(|at| partition.is_none_or(|only| at.0 == only)) else {
             return false;
         };
-        assert!(partition.is_none_or(|only| due.chain.partition.0 == only));
+        assert!(partition.is_none_or(|only| due.flow.partition.0 == only));
         assert!((1..=MAX_MESSAGES).contains(&due.messages.len()));
         assert!(due.messages.iter().map(|message| message.body.len()).sum::<usize>() <= MAX_BYTES);
         let messages = due.messages.iter().map(|message| Sent {
@@ -456,80 +456,80 @@ impl Stage {
             tag: message.tag,
         });
         let wire = Wire {
-            chain: due.chain,
+            flow: due.flow,
             number: due.number,
             before: due.before.map(Seq::get),
             messages: messages.collect(),
             end: None,
         };
         self.wire.push_back(wire);
-        let chain = self.wire.back().unwrap().chain;
-        let under_way = self.wire.iter().filter(|wire| wire.chain == chain).count();
-        assert!(under_way <= MAX_UNDER_WAY);
+        let flow = self.wire.back().unwrap().flow;
+        let in_flight = self.wire.iter().filter(|wire| wire.flow == flow).count();
+        assert!(in_flight <= MAX_IN_FLIGHT);
         true
     }
 
-    /// Redis comes to the next call, or refuses it.
+    /// Redis executes the next call, or refuses it.
     fn execute(&mut self, is_refused: bool) {
         let Some(wire) = self.wire.iter_mut().find(|wire| wire.end.is_none()) else { return };
         wire.end = Some(if is_refused {
             CallEnd::Unknown
         } else {
-            let publisher = u64::try_from(wire.chain.publisher.0).unwrap();
+            let publisher = u64::try_from(wire.flow.publisher.0).unwrap();
             match self.redis.publish(publisher, wire.before, &wire.messages) {
                 (true, _) => CallEnd::Accepted,
                 (false, highest) => CallEnd::Missing { highest },
             }
         });
-        self.was_in_log.extend(self.redis.log.iter().copied());
+        self.ever_in_log.extend(self.redis.log.iter().copied());
     }
 
-    /// The answer of one of those that are executed arrives, perhaps before that of another.
+    /// The answer to an executed call arrives, perhaps before an earlier one.
     fn answer(&mut self, at: usize) {
         if let Some(end) = self.wire.get(at).and_then(|wire| wire.end) {
             let wire = self.wire.remove(at).unwrap();
-            self.accepted += self.outbox.end_call(wire.chain, wire.number, end);
-            // It is told once.
-            self.outbox.end_call(wire.chain, wire.number, CallEnd::Unknown);
+            self.accepted += self.outbox.end_call(wire.flow, wire.number, end);
+            // A second outcome is ignored.
+            self.outbox.end_call(wire.flow, wire.number, CallEnd::Unknown);
         }
     }
 
-    fn look(&mut self) {
-        for names in std::mem::take(&mut *self.told.lock().unwrap()) {
+    fn check(&mut self) {
+        for names in std::mem::take(&mut *self.notified.lock().unwrap()) {
             self.settled += 1;
             for name in names {
-                assert!(self.was_in_log.contains(&name), "{name:?} is acknowledged and was never accepted");
+                assert!(self.ever_in_log.contains(&name), "{name:?} was acknowledged but never accepted");
                 self.acknowledged.insert(name);
-                self.unheard.push(name);
+                self.unreceived.push(name);
             }
         }
-        if self.hears_at_once {
-            (1..=PUBLISHERS).for_each(|publisher| self.hear(publisher));
+        if self.receives_at_once {
+            (1..=PUBLISHERS).for_each(|publisher| self.receive(publisher));
         }
         let mut ready = BTreeSet::new();
-        for (partition, chains) in &self.outbox.ready {
-            assert!(!chains.is_empty());
-            for chain in chains {
-                assert_eq!(chain.partition, *partition);
-                assert!(ready.insert(chain.publisher.0), "a chain is ready once");
+        for (partition, flows) in &self.outbox.ready {
+            assert!(!flows.is_empty());
+            for flow in flows {
+                assert_eq!(flow.partition, *partition);
+                assert!(ready.insert(flow.publisher.0), "a flow is queued twice");
             }
         }
-        for (key, chain) in &self.outbox.chains {
-            assert_eq!(chain.is_ready, ready.contains(&key.publisher.0));
-            assert!(chain.is_ready || !chain.may_send(), "it may send, and has no turn");
-            assert_eq!(chain.is_paused, self.outbox.paused.contains(key));
-            assert!(chain.sent <= MAX_UNDER_WAY);
+        for (key, flow) in &self.outbox.flows {
+            assert_eq!(flow.is_ready, ready.contains(&key.publisher.0));
+            assert!(flow.is_ready || !flow.may_send(), "a flow that may send is not ready");
+            assert_eq!(flow.is_paused, self.outbox.paused.contains(key));
+            assert!(flow.sent <= MAX_IN_FLIGHT);
         }
-        let OutboxCounts { duplicates, again, lost } = self.outbox.take_counts();
+        let OutboxCounts { duplicates, retried, lost } = self.outbox.take_counts();
         self.counts.duplicates += duplicates;
-        self.counts.again += again;
+        self.counts.retried += retried;
         self.counts.lost += lost;
     }
 
-    /// All goes well from now on, until nothing is left to do.
+    /// Runs without failures until all calls are settled.
     fn settle(&mut self) {
-        for turn in 0.. {
-            assert!(turn < 100, "it comes to no end");
+        for iteration in 0.. {
+            assert!(iteration < 100, "does not settle");
             for partition in 0..2 {
                 self.outbox.resume(Partition(partition));
             }
@@ -538,13 +538,13 @@ impl Stage {
             while !self.wire.is_empty() {
                 self.answer(0);
             }
-            self.look();
-            if (1..=PUBLISHERS).all(|publisher| !self.outbox.has_waiting(key(publisher))) {
+            self.check();
+            if (1..=PUBLISHERS).all(|publisher| !self.outbox.has_unsent(key(publisher))) {
                 break;
             }
         }
-        assert!(self.outbox.chains.values().all(|chain| chain.calls.is_empty()));
-        assert_eq!(self.settled, self.receipts, "every receipt is told");
+        assert!(self.outbox.flows.values().all(|flow| flow.calls.is_empty()));
+        assert_eq!(self.settled, self.receipts, "every receipt is settled");
     }
 
     fn execute_all(&mut self) {
@@ -553,7 +553,7 @@ impl Stage {
         }
     }
 
-    /// What the log has of each publisher is in order, and each once.
+    /// Checks that the log contains the messages of each publisher once and in order.
     fn assert_log_in_order(&self) {
         for publisher in 1..=PUBLISHERS {
             let seqs: Vec<_> =
@@ -570,14 +570,14 @@ impl Stage {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Whatever fails, and whichever chains are forgotten: all is accepted once, in order, and acknowledged.
+    /// Whatever fails and whichever flows are forgotten, all messages are accepted once, in order, and acknowledged.
     #[test]
-    fn all_is_accepted_once_and_in_order(
+    fn all_messages_are_accepted_once_and_in_order(
         steps in steps(false),
-        max_chains in 1_usize..5,
+        max_flows in 1_usize..5,
         is_cluster in proptest::bool::ANY,
     ) {
-        let mut stage = Stage { is_cluster, ..Stage::new(max_chains) };
+        let mut stage = Stage { is_cluster, ..Stage::new(max_flows) };
         for step in steps {
             stage.step(step);
         }
@@ -585,22 +585,22 @@ proptest! {
         stage.assert_log_in_order();
         let all: BTreeSet<_> =
             stage.last.iter().flat_map(|(publisher, last)| (1..=*last).map(|seq| (*publisher, seq))).collect();
-        if max_chains as u64 > PUBLISHERS {
+        if max_flows as u64 > PUBLISHERS {
             prop_assert_eq!(stage.accepted, all.len() as u64);
         }
         prop_assert_eq!(stage.is_in_log(), all);
         prop_assert_eq!(stage.counts.lost, 0);
     }
 
-    /// A failover loses what was acknowledged and nothing else, and how much is counted.
+    /// A failover loses acknowledged messages only, and their number is counted.
     #[test]
-    fn a_failover_loses_only_what_was_acknowledged(steps in steps(true)) {
-        let mut stage = Stage { hears_at_once: true, ..Stage::new(10) };
+    fn a_failover_loses_acknowledged_messages_only(steps in steps(true)) {
+        let mut stage = Stage { receives_at_once: true, ..Stage::new(10) };
         for step in steps {
             stage.step(step);
         }
         stage.settle();
-        // The next message shows what was lost before.
+        // The next message reveals the losses.
         for publisher in 1..=PUBLISHERS {
             stage.step(Step::Push { publisher, count: 1 });
         }
@@ -616,21 +616,21 @@ proptest! {
         prop_assert_eq!(stage.counts.lost, lost);
     }
 
-    /// What a publisher has not heard of and a failover has lost, it sends again.
+    /// A publisher resends messages that a failover has lost before it received their acknowledgement.
     #[test]
-    fn what_a_publisher_has_not_heard_of_is_taken_again(
+    fn messages_without_a_received_acknowledgement_are_accepted_again_after_a_failover(
         steps in steps(false),
         kept in 0_usize..150,
         is_cluster in proptest::bool::ANY,
     ) {
         let mut stage = Stage { is_cluster, ..Stage::new(10) };
         for (at, step) in steps.into_iter().enumerate() {
-            // Acknowledgements stay away.
-            if !matches!(step, Step::Hear { .. } | Step::Reconnect { .. }) {
+            // No acknowledgement arrives.
+            if !matches!(step, Step::Receive { .. } | Step::Reconnect { .. }) {
                 stage.step(step);
             }
             if at == kept {
-                stage.step(Step::Keep);
+                stage.step(Step::Replicate);
             }
         }
         stage.settle();
@@ -645,7 +645,7 @@ proptest! {
     }
 }
 
-/// Pushes one message of each of these publishers.
+/// Pushes one message of each publisher.
 fn push_one_each(outbox: &mut Outbox, publishers: std::ops::Range<u64>, seq: u64, now: Instant) {
     for publisher in publishers {
         outbox.push(key(publisher), [outgoing((publisher, seq))], None, now);
@@ -653,73 +653,73 @@ fn push_one_each(outbox: &mut Outbox, publishers: std::ops::Range<u64>, seq: u64
 }
 
 #[test]
-fn all_that_are_ready_have_a_turn_whatever_one_of_them_has_to_send() {
+fn ready_flows_are_served_round_robin() {
     let (mut outbox, now) = (Outbox::new(10), Instant::now());
     outbox.push(key(1), (1..=1000).map(|seq| outgoing((1, seq))), None, now);
     push_one_each(&mut outbox, 2..6, 1, now);
-    let turns: BTreeSet<_> = (0..8).map(|_| outbox.next(|_| true).unwrap().chain.publisher.0).collect();
+    let turns: BTreeSet<_> = (0..8).map(|_| outbox.next(|_| true).unwrap().flow.publisher.0).collect();
     assert_eq!(turns.len(), 5);
 }
 
 #[test]
-fn a_partition_that_may_not_send_holds_nobody_up() {
+fn a_partition_that_may_not_send_does_not_delay_others() {
     let (mut outbox, now) = (Outbox::new(10), Instant::now());
     push_one_each(&mut outbox, 1..6, 1, now);
     for _ in 0..2 {
-        assert_eq!(outbox.next(|partition| partition.0 == 0).unwrap().chain.partition.0, 0);
+        assert_eq!(outbox.next(|partition| partition.0 == 0).unwrap().flow.partition.0, 0);
     }
     assert!(outbox.next(|partition| partition.0 == 0).is_none());
-    assert_eq!(outbox.next(|_| true).unwrap().chain.partition.0, 1);
+    assert_eq!(outbox.next(|_| true).unwrap().flow.partition.0, 1);
 }
 
 #[test]
-fn publishers_that_only_come_are_forgotten_too() {
+fn publishers_without_messages_are_forgotten_too() {
     let (mut outbox, now) = (Outbox::new(10), Instant::now());
     for publisher in 1..100 {
-        outbox.welcome(key(publisher), Seq::new(5), now);
-        assert!(outbox.chains.len() <= 10);
+        outbox.begin_after(key(publisher), Seq::new(5), now);
+        assert!(outbox.flows.len() <= 10);
     }
 }
 
 #[test]
-fn where_all_are_busy_none_is_forgotten_and_few_are_looked_at() {
+fn busy_flows_are_not_forgotten_and_rarely_searched() {
     let (mut outbox, now) = (Outbox::new(10), Instant::now());
     push_one_each(&mut outbox, 1..1000, 1, now);
-    assert_eq!(outbox.chains.len(), 999);
+    assert_eq!(outbox.flows.len(), 999);
     while let Some(due) = outbox.next(|_| true) {
-        let (chain, number) = (due.chain, due.number);
-        outbox.end_call(chain, number, CallEnd::Accepted);
+        let (flow, number) = (due.flow, due.number);
+        outbox.end_call(flow, number, CallEnd::Accepted);
     }
     push_one_each(&mut outbox, 1000..1200, 1, now);
-    assert!(outbox.chains.len() <= 211, "those that are idle are forgotten: {}", outbox.chains.len());
+    assert!(outbox.flows.len() <= 211, "idle flows are forgotten: {}", outbox.flows.len());
 }
 
 #[test]
-fn a_number_that_redis_no_longer_keeps_is_no_loss() {
+fn an_expired_number_does_not_count_as_a_loss() {
     let (mut outbox, now) = (Outbox::new(10), Instant::now());
-    outbox.welcome(key(1), Seq::new(5), now);
-    outbox.welcome(key(1), None, now + NUMBER_KEPT);
+    outbox.begin_after(key(1), Seq::new(5), now);
+    outbox.begin_after(key(1), None, now + NUMBER_EXPIRY);
     assert_eq!(outbox.take_counts().lost, 0);
-    outbox.push(key(1), [outgoing((1, 6))], None, now + NUMBER_KEPT);
+    outbox.push(key(1), [outgoing((1, 6))], None, now + NUMBER_EXPIRY);
     assert_eq!(outbox.next(|_| true).unwrap().before, None);
-    outbox.welcome(key(2), Seq::new(5), now);
-    outbox.welcome(key(2), Seq::new(3), now);
+    outbox.begin_after(key(2), Seq::new(5), now);
+    outbox.begin_after(key(2), Seq::new(3), now);
     assert_eq!(outbox.take_counts().lost, 2, "a failover");
 }
 
-/// Pushes these messages of publisher 1, and has Redis accept them: how many are counted.
+/// Pushes these messages of publisher 1 and lets Redis accept them. Returns the number counted as accepted.
 fn accept(outbox: &mut Outbox, seqs: &[u64], now: Instant) -> u64 {
     outbox.push(key(1), seqs.iter().map(|seq| outgoing((1, *seq))), None, now);
     let mut accepted = 0;
     while let Some(due) = outbox.next(|_| true) {
-        let (chain, number) = (due.chain, due.number);
-        accepted += outbox.end_call(chain, number, CallEnd::Accepted);
+        let (flow, number) = (due.flow, due.number);
+        accepted += outbox.end_call(flow, number, CallEnd::Accepted);
     }
     accepted
 }
 
 #[test]
-fn a_failover_loses_no_messages_that_are_in_other_partitions() {
+fn messages_in_other_partitions_do_not_count_as_lost() {
     let (mut outbox, now) = (Outbox::new(10), Instant::now());
     for call in [&[1, 40][..], &[100], &[300, 500]] {
         accept(&mut outbox, call, now);
@@ -732,21 +732,21 @@ fn a_failover_loses_no_messages_that_are_in_other_partitions() {
 }
 
 #[test]
-fn what_a_publisher_sends_again_to_a_cluster_is_sent_to_redis_and_counted_once() {
+fn messages_resent_to_a_cluster_are_sent_to_redis_and_counted_once() {
     let (mut outbox, now) = (Outbox::new(10), Instant::now());
     assert_eq!(accept(&mut outbox, &[1], now) + accept(&mut outbox, &[2, 3], now), 3);
-    outbox.come_back(key(1).publisher, [key(1).partition]);
+    outbox.expect_resends(key(1).publisher, [key(1).partition]);
     outbox.push(key(1), [outgoing((1, 3)), outgoing((1, 4))], None, now);
     let due = outbox.next(|_| true).unwrap();
     let (seqs, number) =
         (due.messages.iter().map(|message| message.seq.get()).collect::<Vec<_>>(), due.number);
     assert_eq!((due.before, seqs), (Seq::new(1), vec![3, 4]));
-    // What is sent again a second time is on its way.
-    outbox.come_back(key(1).publisher, [key(1).partition]);
+    // Messages that are resent a second time are in flight already.
+    outbox.expect_resends(key(1).publisher, [key(1).partition]);
     outbox.push(key(1), [outgoing((1, 3)), outgoing((1, 4))], None, now);
     assert_eq!(outbox.end_call(key(1), number, CallEnd::Accepted), 1);
     assert!(outbox.next(|_| true).is_none());
-    assert_eq!(outbox.take_counts(), OutboxCounts { duplicates: 3, again: 0, lost: 0 });
+    assert_eq!(outbox.take_counts(), OutboxCounts { duplicates: 3, retried: 0, lost: 0 });
 }
 
 #[test]
@@ -756,9 +756,9 @@ fn settled_calls_beyond_the_bound_are_counted_as_one() {
     for seq in 1..=count {
         accept(&mut outbox, &[seq], now);
     }
-    assert_eq!(outbox.chains[&key(1)].settled.len(), MAX_SETTLED);
+    assert_eq!(outbox.flows[&key(1)].settled.len(), MAX_SETTLED);
     for highest in [10, 5] {
-        outbox.welcome(key(1), Seq::new(highest), now);
+        outbox.begin_after(key(1), Seq::new(highest), now);
     }
-    assert_eq!(outbox.take_counts().lost, count - 5, "no more than there are numbers");
+    assert_eq!(outbox.take_counts().lost, count - 5, "at most the difference of the numbers");
 }

@@ -1,4 +1,4 @@
-//! The broker on a Cluster, whose slots move and whose primaries die.
+//! The broker with a Cluster whose slots move and whose primaries fail.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,17 +10,18 @@ use tempfile::TempDir;
 use super::traffic::{SOON, Traffic, wait_until_subscribed};
 use super::{RedisBroker, Server, Settlements, free_port, open, publish, settings_of, wait_for};
 use crate::broker::contract::{self, Highest};
-use crate::broker::redis::connect::{Connector, examine};
+use crate::broker::redis::connect::{Connector, check_server};
 use crate::broker::redis::keys::{Keys, Partition, SLOTS};
 use crate::broker::{Broker, EventHandler};
 use crate::config::broker::{RedisAddress, RedisServers};
 
 const PRIMARIES: usize = 3;
 
-/// Three primaries with a third of the slots each, and perhaps a replica each: number 3 is that of number 0, and so on.
+/// Three primaries with a third of the slots each, optionally with a replica each: server 3 is the replica of server 0, and so
+/// on.
 struct Cluster {
     servers: Vec<Server>,
-    /// Replicas that have what is acknowledged.
+    /// The value of `broker.wait_replicas`.
     replicas: u32,
 }
 
@@ -36,7 +37,7 @@ impl Cluster {
             let primary = cluster.id(number - PRIMARIES);
             cluster.ask::<()>(number, &["CLUSTER", "REPLICATE", &primary]).unwrap();
         }
-        wait_for("replicas have what their primaries have", || {
+        wait_for("the replicas are in sync", || {
             let is_linked = |number| {
                 let role: Vec<redis::Value> = cluster.ask(number, &["ROLE"]).unwrap();
                 role.get(3).and_then(|state| String::from_redis_value_ref(state).ok())
@@ -79,8 +80,8 @@ impl Cluster {
         Server::start_in(directory, port, &["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"])
     }
 
-    /// Starts one that was killed: it is a replica of whoever took its place.
-    fn start_again(&mut self, number: usize) {
+    /// Restarts a killed server, which becomes a replica of its successor.
+    fn restart(&mut self, number: usize) {
         let server = &mut self.servers[number];
         server.process.wait().unwrap();
         *server = Self::start_server(server.port, Arc::clone(&server.directory));
@@ -104,7 +105,7 @@ impl Cluster {
         String::from_redis_value_ref(&role[0]).unwrap() == "master"
     }
 
-    /// A broker that knows of one of them.
+    /// A broker whose configuration names one of the servers.
     fn open(&self, events: Arc<dyn EventHandler>) -> RedisBroker {
         let seeds = vec![("127.0.0.1".to_owned(), self.servers[1].port)];
         open(RedisServers::Cluster { seeds }, self.replicas, events)
@@ -117,7 +118,7 @@ impl Cluster {
         self.ask::<()>(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]).unwrap();
         let port = self.servers[to].port.to_string();
         loop {
-            // One after the other, so that calls find some of their keys gone.
+            // One key at a time, so that calls find some of their keys moved.
             let keys: Vec<String> = self.ask(from, &["CLUSTER", "GETKEYSINSLOT", &slot, "1"]).unwrap();
             let Some(key) = keys.first() else { break };
             self.ask::<String>(from, &["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]).unwrap();
@@ -136,7 +137,7 @@ fn a_cluster_keeps_the_contract() {
 }
 
 #[test]
-fn the_server_finds_each_partition_in_the_same_slot() {
+fn the_server_computes_the_same_slot_for_each_partition() {
     let cluster = Cluster::start();
     let keys = Keys::cluster("orosync");
     for partition in keys.partitions() {
@@ -146,12 +147,12 @@ fn the_server_finds_each_partition_in_the_same_slot() {
 }
 
 #[test]
-fn all_that_is_published_comes_once_and_in_order_while_slots_are_moved() {
+fn messages_arrive_once_and_in_order_while_slots_are_moved() {
     let cluster = Cluster::start();
     let traffic = Traffic::start(|events| cluster.open(events));
     traffic.wait_for_more();
     for (from, to) in [(0, 2), (2, 1)] {
-        // Not the first one, where the canary would notice it.
+        // Not the first one, where the canary would reveal the move.
         for partition in (1..20).map(Partition) {
             cluster.move_slot(partition.slot(), from, to);
         }
@@ -163,7 +164,7 @@ fn all_that_is_published_comes_once_and_in_order_while_slots_are_moved() {
 }
 
 #[test]
-fn topics_that_are_subscribed_to_while_slots_are_moved_are_heard() {
+fn topics_subscribed_to_while_slots_are_moved_deliver_their_messages() {
     let cluster = Cluster::start();
     let traffic = Traffic::start(|events| cluster.open(events));
     let (mut late, settlements) = (Vec::new(), Arc::<Settlements>::default());
@@ -178,13 +179,13 @@ fn topics_that_are_subscribed_to_while_slots_are_moved_are_heard() {
     for (number, topic) in (1..).zip(&late) {
         wait_until_subscribed(&traffic.subscriber, topic);
         publish(&traffic.publisher, PublisherId(8), topic, number, &settlements);
-        wait_for("it has come", || (traffic.witness.came(topic) == [number]).then_some(()));
+        wait_for("the message has arrived", || (traffic.witness.received(topic) == [number]).then_some(()));
     }
     traffic.end();
 }
 
 #[test]
-fn a_primary_that_dies_is_replaced_by_its_replica_and_the_others_go_on() {
+fn a_dead_primary_is_replaced_by_its_replica_while_the_others_continue() {
     let mut cluster = Cluster::start_with_replicas();
     let traffic = Traffic::start(|events| cluster.open(events));
     let topic_of = |partitions: std::ops::Range<usize>| {
@@ -194,24 +195,26 @@ fn a_primary_that_dies_is_replaced_by_its_replica_and_the_others_go_on() {
     };
     let (dead, alive) = (topic_of(0..21), topic_of(43..64));
     traffic.wait_for_more();
-    let before = traffic.witness.came(&alive).len();
+    let before = traffic.witness.received(&alive).len();
     cluster.servers[0].process.kill().unwrap();
-    wait_for("the others go on", || (traffic.witness.came(&alive).len() > before + 3).then_some(()));
+    wait_for("the others continue", || (traffic.witness.received(&alive).len() > before + 3).then_some(()));
     wait_for("the replica is promoted", || cluster.is_primary(PRIMARIES).then_some(()));
-    let (promoted, before) = (Instant::now(), traffic.witness.came(&dead).len());
-    cluster.start_again(0);
-    wait_for("it goes on there", || (traffic.witness.came(&dead).len() > before).then_some(()));
+    let (promoted, before) = (Instant::now(), traffic.witness.received(&dead).len());
+    cluster.restart(0);
+    wait_for("delivery continues at the new primary", || {
+        (traffic.witness.received(&dead).len() > before).then_some(())
+    });
     assert!(promoted.elapsed() < SOON, "{:?}", promoted.elapsed());
     traffic.end_after_a_loss();
 }
 
 #[test]
-fn a_primary_that_becomes_a_replica_while_it_lives_is_left_for_the_new_one() {
+fn a_running_primary_that_becomes_a_replica_is_replaced_by_the_new_one() {
     let cluster = Cluster::start_with_replicas();
     let traffic = Traffic::start(|events| cluster.open(events));
     for number in [PRIMARIES, 0] {
         wait_for("the replica is the primary", || {
-            // It is refused until the former primary has become a replica that has all.
+            // Refused until the former primary is a replica in sync.
             let _ = cluster.ask::<()>(number, &["CLUSTER", "FAILOVER"]);
             cluster.is_primary(number).then_some(())
         });
@@ -221,17 +224,18 @@ fn a_primary_that_becomes_a_replica_while_it_lives_is_left_for_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_server_of_the_other_kind_is_refused_with_the_url_that_it_needs() {
+async fn the_error_for_a_server_of_the_other_kind_names_the_required_url_scheme() {
     let (single, cluster) = (Server::start(), Cluster::start());
     let at = |server: &Server| ("127.0.0.1".to_owned(), server.port);
     let seeds = RedisServers::Cluster { seeds: vec![at(&single)] };
-    let trouble =
-        Connector::new(settings_of(seeds, 0)).find(&[Partition::CONTROL], &[], 0).await.unwrap_err();
-    assert!(trouble.sentence.contains("Write redis://"), "{trouble}");
+    let problem =
+        Connector::new(settings_of(seeds, 0)).look_up(&[Partition::CONTROL], &[], 0).await.unwrap_err();
+    assert!(problem.sentence.contains("Write redis://"), "{problem}");
     let (host, port) = at(&cluster.servers[0]);
     let connector = Connector::new(settings_of(RedisServers::Single(RedisAddress::Tcp { host, port }, 0), 0));
-    let place = connector.find(&[Partition::CONTROL], &[], 0).await.unwrap().primaries.remove(0).unwrap();
-    let mut connection = connector.commands(&place).await.unwrap();
-    let trouble = examine(&mut connection, connector.is_cluster()).await.unwrap_err();
-    assert!(trouble.sentence.contains("Write redis+cluster://"), "{trouble}");
+    let address =
+        connector.look_up(&[Partition::CONTROL], &[], 0).await.unwrap().primaries.remove(0).unwrap();
+    let mut connection = connector.commands(&address).await.unwrap();
+    let problem = check_server(&mut connection, connector.is_cluster()).await.unwrap_err();
+    assert!(problem.sentence.contains("Write redis+cluster://"), "{problem}");
 }

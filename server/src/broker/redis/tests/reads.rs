@@ -1,4 +1,4 @@
-//! What the script that reads says of topics, on a real server.
+//! The results of `read.lua`, with a real server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::auth::line::Beginning;
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::calls::{self, Verbs};
 use crate::broker::redis::keys::{Keys, Partition};
-use crate::broker::redis::outbox::{ChainKey, Due, Outgoing};
+use crate::broker::redis::outbox::{Due, FlowKey, Outgoing};
 use crate::broker::redis::topics::{Excerpt, Read, ReadSince};
 use crate::broker::redis::{record, scripts};
 use crate::broker::{Broker, EventHandler};
@@ -54,14 +54,14 @@ impl Stored {
         command.query(&mut self.connection).unwrap()
     }
 
-    /// Publishes so many messages of so many bytes. Their tags are their offsets.
+    /// Publishes `count` messages of `bytes` bytes. Their tags equal their offsets.
     fn publish(&mut self, count: u64, bytes: usize) {
         for command in self.publishing(count, bytes) {
             self.ask(&command);
         }
     }
 
-    /// The commands for this.
+    /// The commands that publish these messages.
     fn publishing(&mut self, count: u64, bytes: usize) -> Vec<Cmd> {
         let messages: Vec<_> = (self.last + 1..=self.last + count)
             .map(|number| {
@@ -78,10 +78,10 @@ impl Stored {
             })
             .collect();
         self.last += count;
-        let chain = ChainKey { publisher: PublisherId(7), partition: Partition::CONTROL };
-        // Lua passes on a few thousand values at once, and no more.
+        let flow = FlowKey { publisher: PublisherId(7), partition: Partition::CONTROL };
+        // Lua's `unpack` is limited to a few thousand values.
         let calls = messages.chunks(1000).map(|messages| {
-            let due = Due { chain, number: 0, before: None, messages };
+            let due = Due { flow, number: 0, before: None, messages };
             calls::publish(&self.keys, Verbs::SINGLE, &self.rules, Duration::from_mins(5), &due)
         });
         calls.collect()
@@ -89,10 +89,10 @@ impl Stored {
 
     fn read(&mut self, since: ReadSince, most: usize, excerpt: Excerpt) -> Read {
         let command = calls::read(&self.keys, &self.topic, since, most, excerpt);
-        calls::read_of(Ok(self.ask(&command))).unwrap()
+        calls::parse_read(Ok(self.ask(&command))).unwrap()
     }
 
-    /// The offsets that each page has, from there on.
+    /// The first and last offset of each page, from `since` on.
     fn pages(&mut self, mut since: ReadSince, most: usize) -> Vec<(u64, u64)> {
         let mut pages = Vec::new();
         loop {
@@ -115,7 +115,7 @@ fn at(offset: u64) -> ReadSince {
 }
 
 #[test]
-fn a_gap_is_read_page_by_page_and_a_recovery_gets_the_latest() {
+fn a_gap_is_read_page_by_page_and_a_recovery_returns_the_latest_events() {
     let mut topic = Stored::new();
     topic.publish(2500, 10);
     assert_eq!(topic.pages(at(10), 1000), [(11, 1010), (1011, 2010), (2011, 2500)]);
@@ -126,7 +126,7 @@ fn a_gap_is_read_page_by_page_and_a_recovery_gets_the_latest() {
         assert!(!latest.complete && !latest.is_page);
         assert_eq!((latest.position.offset, latest.entries[0].position.offset), (2500, 1501));
     }
-    // Of another line: what can be said are the latest.
+    // A position on another timeline: the latest entries are returned.
     let fork = ReadSince::Position(Position { offset: 10, tag: 11 });
     let read = topic.read(fork, 1000, Excerpt::Oldest);
     assert!(!read.complete && !read.is_page);
@@ -134,7 +134,7 @@ fn a_gap_is_read_page_by_page_and_a_recovery_gets_the_latest() {
 }
 
 #[test]
-fn a_page_has_as_many_bytes_as_fit() {
+fn a_page_contains_as_many_entries_as_fit_its_size() {
     let mut topic = Stored::new();
     topic.publish(6, 1_000_000);
     assert_eq!(topic.pages(ReadSince::Everything, 1000), [(1, 4), (5, 6)]);
@@ -143,7 +143,7 @@ fn a_page_has_as_many_bytes_as_fit() {
 }
 
 #[test]
-fn a_topic_that_redis_has_no_memory_for_stands_where_its_first_message_begins() {
+fn without_memory_a_topic_has_the_position_before_its_first_message() {
     let mut topic = Stored::new();
     let limit = |bytes: &str| redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).to_owned();
     topic.ask(&limit("1"));
@@ -154,19 +154,19 @@ fn a_topic_that_redis_has_no_memory_for_stands_where_its_first_message_begins() 
         let read = topic.read(ReadSince::Now, 1, excerpt);
         assert_eq!((read.position, read.complete, read.entries.len()), (nothing, true, 0));
     }
-    // What comes when there is some goes on from there.
+    // Later messages continue from this position.
     topic.ask(&limit("0"));
     topic.publish(2, 10);
     let read = topic.read(ReadSince::Position(nothing), 10, Excerpt::Oldest);
     assert!(read.complete);
-    let chain: Vec<_> = read.entries.iter().map(|entry| (entry.before, entry.position.tag)).collect();
+    let chain: Vec<_> = read.entries.iter().map(|entry| (entry.previous_tag, entry.position.tag)).collect();
     assert_eq!(chain, [(0, 1), (1, 2)]);
 }
 
-/// A node that counts what comes, in order, and what breaks.
+/// A node that counts events, which must arrive in order, and breaks.
 #[derive(Debug, Default)]
 struct Count {
-    came: AtomicU64,
+    received: AtomicU64,
     breaks: AtomicU64,
 }
 
@@ -177,7 +177,7 @@ impl EventHandler for Count {
 
     fn handle_event(&self, event: Event) {
         if let Event::Message(delivery) = event {
-            let before = self.came.fetch_add(1, Ordering::Relaxed);
+            let before = self.received.fetch_add(1, Ordering::Relaxed);
             assert_eq!(delivery.position.offset, before + 1);
         }
     }
@@ -192,7 +192,7 @@ impl EventHandler for Count {
 }
 
 #[test]
-fn a_node_that_was_cut_off_delivers_more_than_one_answer_has_and_nothing_is_broken() {
+fn a_node_closes_a_gap_larger_than_one_answer_without_a_break() {
     let mut stored = Stored::new();
     let count = Arc::<Count>::default();
     let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: stored.server.port };
@@ -200,14 +200,16 @@ fn a_node_that_was_cut_off_delivers_more_than_one_answer_has_and_nothing_is_brok
     broker.subscribe(&stored.topic);
     wait_until_subscribed(&broker, &stored.topic);
     stored.publish(1, 10);
-    wait_for("it is pushed", || (count.came.load(Ordering::Relaxed) == 1).then_some(()));
-    // At once, so that the node is not back before all is there.
+    wait_for("the message is pushed", || (count.received.load(Ordering::Relaxed) == 1).then_some(()));
+    // In one transaction, so that the node reconnects after all messages were published.
     let mut pipe = redis::pipe();
     pipe.atomic().cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub");
     for command in stored.publishing(12_000, 10) {
         pipe.add_command(command);
     }
     pipe.exec(&mut stored.connection).unwrap();
-    wait_for("all has come", || (count.came.load(Ordering::Relaxed) == 12_001).then_some(()));
+    wait_for("all messages have arrived", || {
+        (count.received.load(Ordering::Relaxed) == 12_001).then_some(())
+    });
     assert_eq!(count.breaks.load(Ordering::Relaxed), 0);
 }

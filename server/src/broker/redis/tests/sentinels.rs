@@ -1,17 +1,17 @@
-//! The primary that several Sentinels name.
+//! The lookup of the primary by several Sentinels.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use super::{Server, settings_of};
-use crate::broker::redis::connect::{Connector, Place};
+use crate::broker::redis::connect::{Connector, ServerAddress};
 use crate::broker::redis::keys::Partition;
-use crate::broker::redis::trouble::Trouble;
+use crate::broker::redis::problem::Problem;
 use crate::config::broker::{Password, RedisServers, RedisSettings};
 
 const NAME: &str = "oro";
 
-/// A Sentinel that has heard of this primary by a failover with this epoch.
+/// A Sentinel that knows this primary with this epoch.
 fn sentinel(primary: u16, epoch: u64) -> Server {
     Server::start_sentinel(&format!(
         "sentinel monitor {NAME} 127.0.0.1 {primary} 1\nsentinel config-epoch {NAME} {epoch}\n"
@@ -24,16 +24,16 @@ fn settings(sentinels: &[&Server]) -> RedisSettings {
 }
 
 /// The primary's port.
-async fn find(settings: RedisSettings) -> Result<u16, Trouble> {
-    let found = Connector::new(settings).find(&[Partition::CONTROL], &[], 0).await?;
-    match &found.primaries[..] {
-        [Some(Place::Tcp(_, port))] => Ok(*port),
+async fn find(settings: RedisSettings) -> Result<u16, Problem> {
+    let topology = Connector::new(settings).look_up(&[Partition::CONTROL], &[], 0).await?;
+    match &topology.primaries[..] {
+        [Some(ServerAddress::Tcp(_, port))] => Ok(*port),
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_sentinel_that_has_missed_a_failover_is_not_believed_while_another_answers() {
+async fn a_sentinel_that_missed_a_failover_is_ignored_while_another_answers() {
     let (old, new) = (Server::start(), Server::start());
     let (stale, current) = (sentinel(old.port, 1), sentinel(new.port, 2));
     for sentinels in [[&stale, &current], [&current, &stale]] {
@@ -45,11 +45,11 @@ async fn a_sentinel_that_has_missed_a_failover_is_not_believed_while_another_ans
 }
 
 #[tokio::test]
-async fn a_name_that_no_sentinel_knows_is_told_although_others_are_away() {
+async fn an_unknown_name_is_reported_although_other_sentinels_are_unreachable() {
     let primary = Server::start();
-    let (here, away) = (sentinel(primary.port, 0), sentinel(primary.port, 0));
-    let mut settings = settings(&[&here, &away]);
-    drop(away);
+    let (reachable, stopped) = (sentinel(primary.port, 0), sentinel(primary.port, 0));
+    let mut settings = settings(&[&reachable, &stopped]);
+    drop(stopped);
     assert_eq!(find(settings.clone()).await, Ok(primary.port));
     let RedisServers::Sentinel { master, .. } = &mut settings.servers else { unreachable!() };
     "other".clone_into(master);
@@ -57,12 +57,12 @@ async fn a_name_that_no_sentinel_knows_is_told_although_others_are_away() {
 }
 
 #[tokio::test]
-async fn sentinels_that_want_a_password_get_theirs_and_name_the_setting_that_is_missing() {
+async fn sentinels_have_their_own_password_and_errors_name_its_setting() {
     let primary = Server::start();
     let monitor = format!("sentinel monitor {NAME} 127.0.0.1 {} 1\n", primary.port);
     let sentinel = Server::start_sentinel(&format!("{monitor}requirepass secret\nuser app on >apps +@all\n"));
     let mut settings = settings(&[&sentinel]);
-    // Redis has another one, or none.
+    // The password of Redis differs.
     settings.passwords.redis = Some(Password::new("of Redis".to_owned()));
     for (username, password, cause) in [
         (None, None, Some("noauth")),
@@ -77,20 +77,20 @@ async fn sentinels_that_want_a_password_get_theirs_and_name_the_setting_that_is_
         match cause {
             None => assert_eq!(found, Ok(primary.port)),
             Some(cause) => {
-                let trouble = found.unwrap_err();
-                assert_eq!(trouble.cause, cause, "{trouble}");
-                assert!(trouble.sentence.contains("broker.sentinel_password_file"), "{trouble}");
+                let problem = found.unwrap_err();
+                assert_eq!(problem.cause, cause, "{problem}");
+                assert!(problem.sentence.contains("broker.sentinel_password_file"), "{problem}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_sentinel_that_never_answers_holds_up_nobody_for_long() {
+async fn a_silent_sentinel_delays_the_lookup_only_briefly() {
     let primary = Server::start();
-    let (well, away) = (sentinel(primary.port, 0), sentinel(primary.port, 0));
-    let settings = settings(&[&away, &well]);
-    drop(away);
+    let (reachable, stopped) = (sentinel(primary.port, 0), sentinel(primary.port, 0));
+    let settings = settings(&[&stopped, &reachable]);
+    drop(stopped);
     let RedisServers::Sentinel { sentinels, .. } = &settings.servers else { unreachable!() };
     let _silent = TcpListener::bind(("127.0.0.1", sentinels[0].1)).unwrap();
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Traffic through two nodes, of which nothing may be lost, come twice or change its place.
+//! Traffic through two nodes. No message may be lost, duplicated or reordered.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,21 +14,23 @@ use crate::broker::{Broker, EventHandler};
 use crate::publication::Event;
 use crate::publication::receipt::Receipt;
 
-/// How soon delivery goes on once Redis can.
+/// Time limit within which delivery must continue once Redis can serve it.
 pub(super) const SOON: Duration = Duration::from_secs(5);
 
-/// A node that notes what comes of each topic.
+/// A node that notes the messages of each topic.
 #[derive(Debug, Default)]
 pub(in crate::broker::redis) struct Witness {
-    came: Mutex<HashMap<Topic, Vec<(u64, Position)>>>,
-    /// Topics of which something may be missing, as their pages were told.
+    received: Mutex<HashMap<Topic, Vec<(u64, Position)>>>,
+    /// Topics with a break.
     broken: Mutex<HashSet<Topic>>,
 }
 
 impl Witness {
-    pub(super) fn came(&self, topic: &Topic) -> Vec<u64> {
-        let came = self.came.lock().unwrap();
-        came.get(topic).map_or_else(Vec::new, |came| came.iter().map(|(number, _)| *number).collect())
+    pub(super) fn received(&self, topic: &Topic) -> Vec<u64> {
+        let received = self.received.lock().unwrap();
+        received
+            .get(topic)
+            .map_or_else(Vec::new, |received| received.iter().map(|(number, _)| *number).collect())
     }
 }
 
@@ -40,8 +42,8 @@ impl EventHandler for Witness {
     fn handle_event(&self, event: Event) {
         if let Event::Message(delivery) = event {
             let number = String::from_utf8_lossy(delivery.body.payload().as_bytes()).parse().unwrap();
-            let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
-            came.entry(delivery.topic).or_default().push((number, delivery.position));
+            let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+            received.entry(delivery.topic).or_default().push((number, delivery.position));
         }
     }
 
@@ -54,19 +56,19 @@ impl EventHandler for Witness {
     fn handle_barrier(&self, _: &Arc<Receipt>) {}
 }
 
-/// One node that publishes to topics of many partitions, and another that hears of it, until the end.
+/// A node that publishes to topics in many partitions until it is stopped, and another that subscribes to them.
 pub(super) struct Traffic {
     pub(super) publisher: Arc<RedisBroker>,
     pub(super) subscriber: RedisBroker,
     pub(super) witness: Arc<Witness>,
     pub(super) topics: Vec<Topic>,
     settlements: Arc<Settlements>,
-    is_over: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     thread: thread::JoinHandle<u64>,
 }
 
 impl Traffic {
-    /// Begins on two brokers that this opens.
+    /// Starts with two brokers that `open` returns.
     pub(super) fn start(open: impl Fn(Arc<dyn EventHandler>) -> RedisBroker) -> Self {
         let witness = Arc::<Witness>::default();
         let subscriber = open(Arc::<Witness>::clone(&witness));
@@ -82,13 +84,13 @@ impl Traffic {
             wait_until_subscribed(&subscriber, topic);
         }
         let settlements = Arc::<Settlements>::default();
-        let is_over = Arc::<AtomicBool>::default();
+        let is_stopped = Arc::<AtomicBool>::default();
         let thread = {
             let (publisher, topics) = (Arc::clone(&publisher), topics.clone());
-            let (settlements, is_over) = (Arc::clone(&settlements), Arc::clone(&is_over));
+            let (settlements, is_stopped) = (Arc::clone(&settlements), Arc::clone(&is_stopped));
             thread::spawn(move || {
                 let mut number = 0;
-                while !is_over.load(Ordering::Relaxed) {
+                while !is_stopped.load(Ordering::Relaxed) {
                     number += 1;
                     let topic = &topics[usize::try_from(number).unwrap() % topics.len()];
                     publish(&publisher, PublisherId(7), topic, number, &settlements);
@@ -97,46 +99,48 @@ impl Traffic {
                 number
             })
         };
-        Self { publisher, subscriber, witness, topics, settlements, is_over, thread }
+        Self { publisher, subscriber, witness, topics, settlements, is_stopped, thread }
     }
 
-    /// Waits until something more has come of each topic.
+    /// Waits until each topic has received another message.
     pub(super) fn wait_for_more(&self) {
-        let before: Vec<_> = self.topics.iter().map(|topic| self.witness.came(topic).len()).collect();
+        let before: Vec<_> = self.topics.iter().map(|topic| self.witness.received(topic).len()).collect();
         for (topic, before) in self.topics.iter().zip(before) {
-            wait_for("delivery goes on", || (self.witness.came(topic).len() > before).then_some(()));
+            wait_for("delivery continues", || (self.witness.received(topic).len() > before).then_some(()));
         }
     }
 
-    /// Ends it: all that was published is acknowledged and has come, each once and in order.
+    /// Stops and checks that all messages are acknowledged and have arrived once and in order.
     pub(super) fn end(self) {
         let witness = Arc::clone(&self.witness);
         self.end_after_a_loss();
         assert_eq!(*witness.broken.lock().unwrap(), HashSet::new());
     }
 
-    /// The same, where a replica was promoted that did not have what its primary had told the nodes already: of topics of which the
-    /// pages were told so, something may have come again.
+    /// The same after the promotion of a replica that lacked messages which its primary had already pushed. Topics with a break
+    /// may contain duplicates.
     pub(super) fn end_after_a_loss(self) {
         let start = Instant::now();
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_stopped.store(true, Ordering::Relaxed);
         let last = self.thread.join().unwrap();
-        wait_for("all is acknowledged", || (self.settlements.count() == last).then_some(()));
+        wait_for("all messages are acknowledged", || (self.settlements.count() == last).then_some(()));
         let count = self.topics.len() as u64;
         for (number, topic) in (0..).zip(&self.topics) {
             let published: Vec<u64> = (1..=last).filter(|n| n % count == number).collect();
             let newest = published.last().copied();
-            wait_for("all has come", || (self.witness.came(topic).last().copied() == newest).then_some(()));
-            let mut came = self.witness.came(topic);
+            wait_for("all messages have arrived", || {
+                (self.witness.received(topic).last().copied() == newest).then_some(())
+            });
+            let mut received = self.witness.received(topic);
             if self.witness.broken.lock().unwrap().contains(topic) {
                 let mut before = HashSet::new();
-                came.retain(|number| before.insert(*number));
+                received.retain(|number| before.insert(*number));
             } else {
-                let came = self.witness.came.lock().unwrap();
-                let offsets = came[topic].iter().map(|(_, at)| at.offset);
-                assert!(offsets.eq(1..=published.len() as u64), "no hole");
+                let received = self.witness.received.lock().unwrap();
+                let offsets = received[topic].iter().map(|(_, at)| at.offset);
+                assert!(offsets.eq(1..=published.len() as u64), "no gap");
             }
-            assert_eq!(came, published);
+            assert_eq!(received, published);
         }
         assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
         wait_until_up(&self.subscriber);
@@ -145,14 +149,14 @@ impl Traffic {
 }
 
 pub(super) fn wait_until_subscribed(broker: &RedisBroker, topic: &Topic) {
-    wait_for("a topic is subscribed to", || {
-        let (told, answer) = std::sync::mpsc::channel();
-        let hand_over = Box::new(move |recovered: Result<_, _>| told.send(recovered.is_ok()).unwrap());
+    wait_for("the topic is subscribed to", || {
+        let (sender, answer) = std::sync::mpsc::channel();
+        let hand_over = Box::new(move |recovered: Result<_, _>| sender.send(recovered.is_ok()).unwrap());
         broker.recover(topic, None, 1, hand_over);
         answer.recv().unwrap().then_some(())
     });
 }
 
 fn wait_until_up(broker: &RedisBroker) {
-    wait_for("what is published comes back", || broker.is_up().load(Ordering::Relaxed).then_some(()));
+    wait_for("the node is ready", || broker.is_up().load(Ordering::Relaxed).then_some(()));
 }

@@ -12,43 +12,43 @@ pub(super) const SWEEP: usize = 500;
 
 /// The state of a partition.
 #[derive(Debug, Default)]
-pub(super) struct InPartition {
-    pub(super) ring: Ring,
+pub(super) struct PartitionState {
+    pub(super) sweep_ring: SweepRing,
     /// Number of sweep requests in flight.
     pub(super) sweeps: usize,
-    /// Topics that are behind and can be read. Others that are behind come here when they can.
+    /// Topics that are behind and can be read. Topics that cannot be read yet are added when they can.
     pub(super) behind: VecDeque<Topic>,
     /// Number of reads in flight, apart from recoveries.
-    pub(super) catch_ups: usize,
-    pub(super) rest: Rest,
+    pub(super) reads_in_flight: usize,
+    pub(super) pause: ReadPause,
 }
 
-/// The topics of a partition in sweep order. A removed topic is dropped at its turn.
+/// The topics of a partition in sweep order. A topic that is no longer subscribed to is dropped when the sweep reaches it.
 #[derive(Debug, Default)]
-pub(super) struct Ring {
+pub(super) struct SweepRing {
     /// Each with the number of its subscription.
     pub(super) topics: VecDeque<(u64, Topic)>,
     /// Number of topics that the sweep has yet to reach.
     pub(super) to_sweep: usize,
-    /// Number of topics that have not been removed.
+    /// Number of topics that are still subscribed to.
     pub(super) count: usize,
 }
 
-/// The pause in which no topic is read, but for recoveries, after a read has failed.
+/// The pause after a failed read, in which topics are read for recoveries only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum ReadPause {
     #[default]
-    No,
-    /// A read has failed. The pause begins with the next tick.
+    None,
+    /// A read has failed. The pause begins at the next timeout.
     Due,
     /// The pause ends at this time.
     Until(Instant),
 }
 
-impl InPartition {
-    /// The next topic that is behind and can be read, if fewer than `most` reads are in flight.
-    pub(super) fn next_behind(&mut self, most: usize, states: &mut HashMap<Topic, State>) -> Option<Topic> {
-        if self.rest != Rest::No || self.catch_ups >= most {
+impl PartitionState {
+    /// The next topic that is behind and can be read, if fewer than `limit` reads are in flight.
+    pub(super) fn next_behind(&mut self, limit: usize, states: &mut HashMap<Topic, State>) -> Option<Topic> {
+        if self.pause != ReadPause::None || self.reads_in_flight >= limit {
             return None;
         }
         let can_be_read = |topic: &Topic| {
@@ -60,7 +60,7 @@ impl InPartition {
     }
 }
 
-impl Ring {
+impl SweepRing {
     /// The next topics to compare together, each with the tag of the last event delivered. A topic that is not confirmed yet is
     /// marked as behind instead, so that it is read once it is confirmed.
     pub(super) fn next(&mut self, states: &mut HashMap<Topic, State>) -> Vec<(Topic, u64)> {
@@ -71,10 +71,10 @@ impl Ring {
         {
             self.to_sweep -= 1;
             let Some(state) = states.get_mut(&topic).filter(|state| state.number == number) else { continue };
-            if let (true, Some(at)) = (state.is_idle(), state.at) {
+            if let (true, Some(at)) = (state.is_idle(), state.last) {
                 next.push((topic.clone(), at.position.tag));
             }
-            state.is_behind |= !state.is_confirmed() && state.at.is_some();
+            state.is_behind |= !state.is_confirmed() && state.last.is_some();
             self.topics.push_back((number, topic));
         }
         next

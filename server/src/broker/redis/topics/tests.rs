@@ -1,4 +1,4 @@
-//! The topics against a model of Redis: of its topics, of `read.lua` and `sweep.lua`, and of connections that lose and repeat.
+//! The topics against a model of Redis: its topics, `read.lua` and `sweep.lua`, and connections that lose and repeat pushes.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -9,30 +9,30 @@ use orosync_protocol::{Audience, Payload};
 use proptest::prelude::*;
 
 use super::super::record::encode;
-use super::meanwhile::MAX_KEPT_BYTES;
+use super::recent::MAX_BUFFERED_BYTES;
 use super::*;
 use crate::auth::line::Beginning;
 use crate::publication::Event;
 use crate::publication::receipt::Receipt;
 
-/// Topics of a test.
+/// Number of topics of a test.
 const TOPICS: usize = 2;
 
-/// Events that the model keeps of a topic, and that fit into one answer.
+/// Maximum number of events that the model stores of a topic, and that an answer contains.
 const KEPT: usize = 8;
-const FITS: usize = 5;
+const MAX_ANSWER: usize = 5;
 
-/// The bytes that an answer may have.
-const PAGE: usize = 4 << 20;
+/// Maximum size of an answer in bytes.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
 
-/// Redis' clock when a test begins.
+/// Redis' clock at the start of a test.
 const START_MS: u64 = 1_000_000;
 
 fn topic(number: usize) -> Topic {
     Topic::parse(&format!("t/{number}")).unwrap()
 }
 
-/// An event as Redis has it.
+/// An event in the model.
 #[derive(Clone, Copy, Debug)]
 struct Written {
     before: u64,
@@ -54,23 +54,23 @@ impl Written {
 #[derive(Clone, Debug, Default)]
 struct ModelTopic {
     head: Option<Position>,
-    /// There is no memory for a head.
+    /// Whether Redis is out of memory and cannot store a head.
     is_full: bool,
     kept: VecDeque<Written>,
     dropped: u64,
 }
 
 impl ModelTopic {
-    /// `read.lua`.
+    /// Does what `read.lua` does.
     fn read(
         &mut self,
         since: ReadSince,
-        most: usize,
+        limit: usize,
         excerpt: Excerpt,
         (epoch, new_tag): (u64, u64),
         topic: &Topic,
     ) -> Read {
-        let most = most.min(FITS);
+        let limit = limit.min(MAX_ANSWER);
         let position =
             self.head.unwrap_or(Position { offset: 0, tag: if self.is_full { 0 } else { new_tag } });
         if !self.is_full {
@@ -91,31 +91,31 @@ impl ModelTopic {
                 (complete, if complete { behind.unwrap() } else { length })
             }
         };
-        let is_page = wanted > most && complete && excerpt == Excerpt::Oldest;
+        let is_page = wanted > limit && complete && excerpt == Excerpt::Oldest;
         let mut position = position;
         let kept = if is_page {
             complete = false;
-            let page = length - wanted..length - wanted + most;
+            let page = length - wanted..length - wanted + limit;
             position = self.kept[page.end - 1].position;
             self.kept.range(page)
         } else {
-            if wanted > most {
-                (complete, wanted) = (false, most);
+            if wanted > limit {
+                (complete, wanted) = (false, limit);
             }
             self.kept.range(length - wanted..)
         };
         let entries = kept.map(|written| written.entry(topic.clone())).collect();
-        Read { position, complete, is_page, certain_from: epoch.max(self.dropped), entries }
+        Read { position, complete, is_page, complete_since: epoch.max(self.dropped), entries }
     }
 }
 
-/// What a node did, in order.
+/// An observation about a node, in order.
 #[derive(Debug)]
 enum Item {
     Event(usize, Position),
     Break(usize),
-    /// It has no subscribers, or again has some.
-    Turn(usize),
+    /// The topic has lost its last subscriber, or has got its first.
+    Wanted(usize),
     Answer(Question, Result<Recovered, Unavailable>),
 }
 
@@ -124,7 +124,7 @@ enum Item {
 struct Question {
     topic: usize,
     since: Option<Since>,
-    most: usize,
+    limit: usize,
 }
 
 #[derive(Debug, Default)]
@@ -154,10 +154,10 @@ fn are_confirmed(topics: &Topics) -> bool {
     topics.states.values().all(State::is_confirmed)
 }
 
-/// Where the node stands, if that is certain.
-fn surely_at(topics: &Topics, topic: &Topic) -> Option<u64> {
-    let state = topics.states.get(topic).filter(|state| state.standing == Standing::Sure)?;
-    state.at.map(|at| at.position.offset)
+/// The offset of the topic's position, if the topic is in sync.
+fn in_sync_at(topics: &Topics, topic: &Topic) -> Option<u64> {
+    let state = topics.states.get(topic).filter(|state| state.subscription == Subscription::InSync)?;
+    state.last.map(|at| at.position.offset)
 }
 
 impl Node {
@@ -170,17 +170,17 @@ fn number(topic: &Topic) -> usize {
     topic.as_str()[2..].parse().unwrap()
 }
 
-/// What comes on a connection for pushes.
+/// A push on the push connection.
 #[derive(Debug)]
 enum Pushed {
     Confirmed(usize),
     Entries(usize, Vec<Written>),
 }
 
-/// A question on its way.
+/// A request in flight, with the answer once Redis has executed it.
 #[derive(Debug)]
-enum Asking {
-    Read { number: u64, topic: usize, since: ReadSince, most: usize, excerpt: Excerpt, answer: Option<Read> },
+enum Request {
+    Read { number: u64, topic: usize, since: ReadSince, limit: usize, excerpt: Excerpt, answer: Option<Read> },
     Sweep { number: u64, topics: Arc<[(Topic, u64)]>, answer: Option<Vec<usize>> },
 }
 
@@ -188,8 +188,8 @@ enum Asking {
 enum AskSince {
     Nothing,
     NoPosition,
-    /// One of those that were given once.
-    Given(usize),
+    /// One of the positions that clients know.
+    Known(usize),
     MillisecondsAgo(u64),
 }
 
@@ -200,7 +200,7 @@ enum Step {
     Recover(usize, AskSince, usize),
     Publish(usize, u64, bool),
     Push,
-    PushOfOld,
+    PushOfOldConnection,
     LosePush,
     DropPush,
     ExecuteSubscriptions,
@@ -210,7 +210,7 @@ enum Step {
     Sweep,
     Wait(u64),
     Reconnect,
-    Keep,
+    Replicate,
     FailOver,
     Fill(usize),
     Free(usize),
@@ -221,17 +221,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let since = prop_oneof![
         2 => Just(AskSince::Nothing),
         1 => Just(AskSince::NoPosition),
-        6 => (0_usize..1000).prop_map(AskSince::Given),
+        6 => (0_usize..1000).prop_map(AskSince::Known),
         2 => (0_u64..3000).prop_map(AskSince::MillisecondsAgo),
     ];
     let step = prop_oneof![
         4 => topic().prop_map(Step::Subscribe),
         2 => topic().prop_map(Step::Unsubscribe),
-        8 => (topic(), since, 1_usize..12).prop_map(|(topic, since, most)| Step::Recover(topic, since, most)),
+        8 => (topic(), since, 1_usize..12).prop_map(|(topic, since, limit)| Step::Recover(topic, since, limit)),
         14 => (topic(), 1_u64..5, proptest::bool::weighted(0.02))
             .prop_map(|(topic, count, is_large)| Step::Publish(topic, count, is_large)),
         14 => Just(Step::Push),
-        3 => Just(Step::PushOfOld),
+        3 => Just(Step::PushOfOldConnection),
         2 => Just(Step::LosePush),
         1 => Just(Step::DropPush),
         8 => Just(Step::ExecuteSubscriptions),
@@ -241,7 +241,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Sweep),
         4 => prop_oneof![10 => 1_u64..500, 2 => 4000_u64..12000].prop_map(Step::Wait),
         1 => Just(Step::Reconnect),
-        2 => Just(Step::Keep),
+        2 => Just(Step::Replicate),
         1 => Just(Step::FailOver),
         1 => topic().prop_map(Step::Fill),
         2 => topic().prop_map(Step::Free),
@@ -258,15 +258,15 @@ struct Stage {
     replica: [ModelTopic; TOPICS],
     epoch: u64,
     subscribed: [bool; TOPICS],
-    /// Events that there ever were, by tag.
+    /// All events that were ever written, by tag.
     written: HashMap<u64, Written>,
-    /// Positions that somebody may ask from.
-    given: [Vec<Position>; TOPICS],
+    /// Positions that clients know, by topic.
+    known_positions: [Vec<Position>; TOPICS],
     last_tag: u64,
     subscriptions: VecDeque<(usize, bool)>,
     pushes: VecDeque<Pushed>,
-    pushes_of_old: VecDeque<Pushed>,
-    asking: VecDeque<Asking>,
+    old_pushes: VecDeque<Pushed>,
+    requests: VecDeque<Request>,
     open: Arc<Mutex<Vec<Instant>>>,
     start: Instant,
     ms: u64,
@@ -290,12 +290,12 @@ impl Stage {
             epoch: START_MS,
             subscribed: [false; TOPICS],
             written: HashMap::new(),
-            given: Default::default(),
+            known_positions: Default::default(),
             last_tag: 0,
             subscriptions: VecDeque::new(),
             pushes: VecDeque::new(),
-            pushes_of_old: VecDeque::new(),
-            asking: VecDeque::new(),
+            old_pushes: VecDeque::new(),
+            requests: VecDeque::new(),
             open: Arc::default(),
             start,
             ms: 0,
@@ -313,25 +313,25 @@ impl Stage {
                 self.shards[at] += 1;
                 self.topics.subscribe(&topic(at));
                 if self.shards[at] == 1 {
-                    self.node.push(Item::Turn(at));
+                    self.node.push(Item::Wanted(at));
                 }
             }
             Step::Unsubscribe(at) if self.shards[at] > 0 => {
                 self.shards[at] -= 1;
                 self.topics.unsubscribe(&topic(at), self.now());
                 if self.shards[at] == 0 {
-                    self.node.push(Item::Turn(at));
+                    self.node.push(Item::Wanted(at));
                 }
             }
-            Step::Recover(at, since, most) if self.shards[at] > 0 => self.recover(at, since, most),
+            Step::Recover(at, since, limit) if self.shards[at] > 0 => self.recover(at, since, limit),
             Step::Unsubscribe(_) | Step::Recover(..) => {}
             Step::Publish(at, count, is_large) => self.publish(at, count, is_large),
             Step::Push => {
                 let pushed = self.pushes.pop_front();
                 self.push(pushed);
             }
-            Step::PushOfOld => {
-                let pushed = self.pushes_of_old.pop_front();
+            Step::PushOfOldConnection => {
+                let pushed = self.old_pushes.pop_front();
                 self.push(pushed);
             }
             Step::LosePush | Step::DropPush => {
@@ -349,7 +349,7 @@ impl Stage {
             Step::Sweep => self.topics.sweep([Partition::CONTROL]),
             Step::Wait(ms) => self.wait(ms),
             Step::Reconnect => self.reconnect(),
-            Step::Keep => self.replica = self.redis.clone(),
+            Step::Replicate => self.replica = self.redis.clone(),
             Step::FailOver => {
                 self.redis = self.replica.clone();
                 self.epoch = START_MS + self.ms;
@@ -359,38 +359,40 @@ impl Stage {
             Step::Free(at) => self.redis[at].is_full = false,
         }
         self.act();
-        let bytes = |state: &State| state.early_bytes.max(state.meanwhile.bytes);
-        assert!(self.topics.states.values().all(|state| bytes(state) <= MAX_KEPT_BYTES));
-        assert!(self.behind() <= 100 && self.topics.leaving.len() <= TOPICS);
+        let bytes = |state: &State| state.out_of_order_bytes.max(state.recent.bytes);
+        assert!(self.topics.states.values().all(|state| bytes(state) <= MAX_BUFFERED_BYTES));
+        assert!(self.behind() <= 100 && self.topics.lingering.len() <= TOPICS);
     }
 
-    fn recover(&mut self, at: usize, since: AskSince, most: usize) {
+    fn recover(&mut self, at: usize, since: AskSince, limit: usize) {
         let since = match since {
             AskSince::Nothing => None,
             AskSince::NoPosition => Some(Since::Position(None)),
-            AskSince::Given(number) if self.given[at].is_empty() => {
+            AskSince::Known(number) if self.known_positions[at].is_empty() => {
                 Some(Since::Position(Some(Position { offset: number as u64, tag: 0 })))
             }
-            AskSince::Given(number) => {
-                let given = &self.given[at];
-                // Most ask from one of the latest.
+            AskSince::Known(number) => {
+                let known_positions = &self.known_positions[at];
+                // Most clients ask from one of the latest.
                 let back = if number < 500 { number % 6 } else { number };
-                Some(Since::Position(Some(given[given.len() - 1 - back % given.len()])))
+                Some(Since::Position(Some(
+                    known_positions[known_positions.len() - 1 - back % known_positions.len()],
+                )))
             }
             AskSince::MillisecondsAgo(ago) => {
                 Some(Since::Instant(self.now().checked_sub(Duration::from_millis(ago)).unwrap()))
             }
         };
-        let question = Question { topic: at, since, most };
+        let question = Question { topic: at, since, limit };
         let (node, open, now) = (Arc::clone(&self.node), Arc::clone(&self.open), self.now());
         open.lock().unwrap().push(now);
         let hand_over = Box::new(move |answer| {
             node.push(Item::Answer(question, answer));
             let mut open = open.lock().unwrap();
-            let at = open.iter().position(|asked| *asked == now).expect("it is answered once");
+            let at = open.iter().position(|asked| *asked == now).expect("answered once");
             open.remove(at);
         });
-        self.topics.recover(&topic(at), since, most, hand_over, now);
+        self.topics.recover(&topic(at), since, limit, hand_over, now);
     }
 
     fn publish(&mut self, at: usize, count: u64, is_large: bool) {
@@ -407,7 +409,7 @@ impl Stage {
                 redis.dropped = redis.kept.pop_front().unwrap().accepted;
             }
             self.written.insert(position.tag, written);
-            self.given[at].push(position);
+            self.known_positions[at].push(position);
             run.push(written);
         }
         if self.subscribed[at] {
@@ -435,20 +437,20 @@ impl Stage {
         }
     }
 
-    /// Redis comes to one of the questions.
+    /// Redis executes one of the requests.
     fn execute(&mut self, at: usize) {
-        let is_open = |asking: &&mut Asking| match asking {
-            Asking::Read { answer, .. } => answer.is_none(),
-            Asking::Sweep { answer, .. } => answer.is_none(),
+        let is_open = |requests: &&mut Request| match requests {
+            Request::Read { answer, .. } => answer.is_none(),
+            Request::Sweep { answer, .. } => answer.is_none(),
         };
-        match self.asking.iter_mut().filter(is_open).nth(at) {
-            Some(Asking::Read { topic: at, since, most, excerpt, answer, .. }) => {
+        match self.requests.iter_mut().filter(is_open).nth(at) {
+            Some(Request::Read { topic: at, since, limit, excerpt, answer, .. }) => {
                 self.last_tag += 1;
                 let redis = &mut self.redis[*at];
-                let read = redis.read(*since, *most, *excerpt, (self.epoch, self.last_tag), &topic(*at));
+                let read = redis.read(*since, *limit, *excerpt, (self.epoch, self.last_tag), &topic(*at));
                 *answer = Some(read);
             }
-            Some(Asking::Sweep { topics, answer, .. }) => {
+            Some(Request::Sweep { topics, answer, .. }) => {
                 let differs = |(topic, tag): &(Topic, u64)| {
                     self.redis[number(topic)].head.is_none_or(|head| head.tag != *tag)
                 };
@@ -459,25 +461,25 @@ impl Stage {
         }
     }
 
-    /// An answer arrives, perhaps before that of another; or a question fails.
+    /// An answer arrives, perhaps before an earlier one, or the request fails.
     fn answer(&mut self, at: usize, fails: bool) {
-        let is_executed = match self.asking.get(at) {
-            Some(Asking::Read { answer, .. }) => answer.is_some(),
-            Some(Asking::Sweep { answer, .. }) => answer.is_some(),
+        let is_executed = match self.requests.get(at) {
+            Some(Request::Read { answer, .. }) => answer.is_some(),
+            Some(Request::Sweep { answer, .. }) => answer.is_some(),
             None => return,
         };
         if !is_executed && !fails {
             return;
         }
-        match self.asking.remove(at) {
-            Some(Asking::Read { number, topic: at, answer, .. }) => {
+        match self.requests.remove(at) {
+            Some(Request::Read { number, topic: at, answer, .. }) => {
                 let read = answer.filter(|_| !fails).ok_or(Unavailable);
                 if let Ok(read) = &read {
-                    self.given[at].push(read.position);
+                    self.known_positions[at].push(read.position);
                 }
                 self.topics.handle_read(number, read);
             }
-            Some(Asking::Sweep { number, answer, .. }) => {
+            Some(Request::Sweep { number, answer, .. }) => {
                 self.topics.handle_sweep(number, answer.filter(|_| !fails).ok_or(Unavailable));
             }
             None => {}
@@ -488,15 +490,18 @@ impl Stage {
         self.ms += ms;
         let now = self.now();
         self.topics.handle_timeout(now);
-        assert!(self.open.lock().unwrap().iter().all(|asked| now < *asked + PATIENCE), "patience");
+        assert!(
+            self.open.lock().unwrap().iter().all(|asked| now < *asked + RECOVERY_TIMEOUT),
+            "a recovery has no answer in time"
+        );
     }
 
     fn reconnect(&mut self) {
         self.subscribed = [false; TOPICS];
         self.subscriptions.clear();
         let pushes = std::mem::take(&mut self.pushes).into_iter();
-        self.pushes_of_old.extend(pushes.filter(|pushed| matches!(pushed, Pushed::Entries(..))));
-        // Answers that are on their way may still come; questions that are, are lost with their connection, or not.
+        self.old_pushes.extend(pushes.filter(|pushed| matches!(pushed, Pushed::Entries(..))));
+        // Answers in flight may still arrive. Requests in flight may be executed or lost.
         self.topics.handle_reconnected(&[Partition::CONTROL]);
     }
 
@@ -505,29 +510,29 @@ impl Stage {
             match action {
                 Action::Subscribe(topic) => self.subscriptions.push_back((number(&topic), true)),
                 Action::Unsubscribe(topic) => self.subscriptions.push_back((number(&topic), false)),
-                Action::Read { number: id, topic, since, most, excerpt } => {
+                Action::Read { number: id, topic, since, limit, excerpt } => {
                     let topic = number(&topic);
-                    let asking = Asking::Read { number: id, topic, since, most, excerpt, answer: None };
-                    self.asking.push_back(asking);
+                    let requests = Request::Read { number: id, topic, since, limit, excerpt, answer: None };
+                    self.requests.push_back(requests);
                 }
                 Action::Sweep { number, topics } => {
-                    self.asking.push_back(Asking::Sweep { number, topics, answer: None });
+                    self.requests.push_back(Request::Sweep { number, topics, answer: None });
                 }
             }
         }
     }
 
-    /// All goes well from now on, for so many turns.
-    fn go_on(&mut self) {
+    /// Runs several iterations in which nothing is lost and nothing fails.
+    fn run_without_faults(&mut self) {
         for _ in 0..20 {
             self.step(Step::ExecuteSubscriptions);
-            while !self.pushes_of_old.is_empty() {
-                self.step(Step::PushOfOld);
+            while !self.old_pushes.is_empty() {
+                self.step(Step::PushOfOldConnection);
             }
             while !self.pushes.is_empty() {
                 self.step(Step::Push);
             }
-            for _ in 0..self.asking.len() {
+            for _ in 0..self.requests.len() {
                 self.step(Step::Execute(0));
                 self.step(Step::Answer(0));
             }
@@ -540,62 +545,64 @@ impl Stage {
     }
 
     fn assert_quiet(&self) {
-        assert!(self.asking.is_empty(), "it reads without end: {:?}", self.asking);
+        assert!(self.requests.is_empty(), "reads without end: {:?}", self.requests);
         assert!(self.open.lock().unwrap().is_empty(), "every recovery is answered");
-        assert!(are_confirmed(&self.topics) && self.topics.reads.is_empty() && self.topics.asked.is_empty());
+        assert!(
+            are_confirmed(&self.topics) && self.topics.reads.is_empty() && self.topics.recoveries.is_empty()
+        );
         assert_eq!(self.behind(), 0);
         assert!(self.topics.sweeps.is_empty());
-        assert!(self.topics.partitions.iter().all(|at| at.sweeps == 0 && at.catch_ups == 0));
+        assert!(self.topics.partitions.iter().all(|at| at.sweeps == 0 && at.reads_in_flight == 0));
         assert!(self.topics.kept.is_available());
         for (topic, state) in &self.topics.states {
-            assert_eq!(state.at.map(|at| at.position), self.redis[number(topic)].head);
-            assert!(state.early.is_empty() && state.meanwhile.events.is_empty());
-            assert_eq!(state.standing, Standing::Sure);
+            assert_eq!(state.last.map(|at| at.position), self.redis[number(topic)].head);
+            assert!(state.out_of_order.is_empty() && state.recent.events.is_empty());
+            assert_eq!(state.subscription, Subscription::InSync);
         }
     }
 
-    /// Recoveries of so many events each were answered, in this order.
+    /// Checks that recoveries with these limits were answered, in this order.
     fn assert_answered<const N: usize>(&self, expected: [usize; N]) {
         let items = self.node.0.lock().unwrap();
         let answered = items.iter().filter_map(|item| match item {
-            Item::Answer(question, answer) => Some((question.most, answer.is_ok())),
+            Item::Answer(question, answer) => Some((question.limit, answer.is_ok())),
             _ => None,
         });
-        assert_eq!(answered.collect::<Vec<_>>(), expected.map(|most| (most, true)));
+        assert_eq!(answered.collect::<Vec<_>>(), expected.map(|limit| (limit, true)));
     }
 
-    /// What the node did is what the contract says.
+    /// Checks the observations against the contract of the broker.
     fn assert_contract(&mut self) {
         let items = std::mem::take(&mut *self.node.0.lock().unwrap());
         let mut delivered: HashMap<u64, usize> = HashMap::new();
-        // Where who has all that was delivered stands; None: nobody has.
-        let mut stands = [None; TOPICS];
+        // For each topic, the tag of the last event that its subscribers have. `None`: unknown.
+        let mut last_tags = [None; TOPICS];
         let mut is_wanted = [false; TOPICS];
         for item in items {
             match item {
-                Item::Turn(at) => {
-                    stands[at] = None;
+                Item::Wanted(at) => {
+                    last_tags[at] = None;
                     is_wanted[at] ^= true;
                 }
-                Item::Break(at) => stands[at] = None,
+                Item::Break(at) => last_tags[at] = None,
                 Item::Event(at, position) => {
-                    assert!(delivered.insert(position.tag, at).is_none(), "{position:?} came twice");
+                    assert!(delivered.insert(position.tag, at).is_none(), "{position:?} was delivered twice");
                     assert!(is_wanted[at]);
                     let before = self.written[&position.tag].before;
-                    // Before the first there was nothing, whichever tag that had.
-                    let is_next = |stands| stands == before || (stands == 0 && position.offset == 1);
-                    assert!(stands[at].is_none_or(is_next), "a hole before {position:?}");
-                    stands[at] = Some(position.tag);
+                    // The tag before the first event does not matter.
+                    let is_next = |last| last == before || (last == 0 && position.offset == 1);
+                    assert!(last_tags[at].is_none_or(is_next), "a gap before {position:?}");
+                    last_tags[at] = Some(position.tag);
                 }
                 Item::Answer(_, Err(Unavailable)) => {}
                 Item::Answer(question, Ok(recovered)) => {
                     let at = question.topic;
                     if is_wanted[at] {
                         let tag = recovered.position.tag;
-                        let is_there =
-                            |stands| stands == tag || (stands == 0 && recovered.position.offset == 0);
-                        assert!(stands[at].is_none_or(is_there), "{question:?} {recovered:?}");
-                        stands[at] = Some(tag);
+                        let is_continued =
+                            |last| last == tag || (last == 0 && recovered.position.offset == 0);
+                        assert!(last_tags[at].is_none_or(is_continued), "{question:?} {recovered:?}");
+                        last_tags[at] = Some(tag);
                     }
                     self.assert_answer(question, &recovered);
                 }
@@ -606,30 +613,32 @@ impl Stage {
     fn assert_answer(&self, question: Question, recovered: &Recovered) {
         let Recovered { position, complete, events } = recovered;
         let events: Vec<_> = events.iter().map(|(position, _)| *position).collect();
-        assert!(events.len() <= question.most);
-        // The line back from where it ends.
-        let mut line: Vec<&Written> = Vec::new();
+        assert!(events.len() <= question.limit);
+        // The timeline, from its end backwards.
+        let mut timeline: Vec<&Written> = Vec::new();
         let mut tag = position.tag;
         while let Some(written) = self.written.get(&tag) {
-            line.push(written);
+            timeline.push(written);
             tag = written.before;
         }
-        let latest: Vec<_> = line.iter().take(events.len()).rev().map(|written| written.position).collect();
-        assert_eq!(events, latest, "only what the line has last, in order");
+        let latest: Vec<_> =
+            timeline.iter().take(events.len()).rev().map(|written| written.position).collect();
+        assert_eq!(events, latest, "the latest events of the timeline, in order");
         let missed = match question.since {
             None => Some(0),
             Some(Since::Position(None)) => None,
             Some(Since::Position(Some(since))) => {
-                let line_of_tags = line.iter().map(|written| written.position).chain(
-                    // Where the line began.
+                let positions = timeline.iter().map(|written| written.position).chain(
+                    // The start of the timeline.
                     [Position { tag, offset: 0 }],
                 );
-                line_of_tags.enumerate().find(|(_, position)| *position == since).map(|(count, _)| count)
+                positions.enumerate().find(|(_, position)| *position == since).map(|(count, _)| count)
             }
             Some(Since::Instant(instant)) => {
                 let from = START_MS
                     + u64::try_from(instant.saturating_duration_since(self.start).as_millis()).unwrap();
-                (instant > self.start).then(|| line.iter().filter(|written| written.accepted >= from).count())
+                (instant > self.start)
+                    .then(|| timeline.iter().filter(|written| written.accepted >= from).count())
             }
         };
         assert!(!*complete || missed == Some(events.len()), "{question:?} {recovered:?}");
@@ -639,9 +648,9 @@ impl Stage {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever is lost, comes twice or late, and whatever Redis forgets.
+    /// Pushes are lost, repeated and late, requests fail, and failovers lose events.
     #[test]
-    fn events_come_once_and_in_order_and_recoveries_in_their_place(steps in steps()) {
+    fn events_are_delivered_once_and_in_order_with_recoveries_in_their_place(steps in steps()) {
         let mut stage = Stage::new();
         for step in steps {
             stage.step(step);
@@ -649,20 +658,20 @@ proptest! {
         for at in 0..TOPICS {
             stage.step(Step::Free(at));
         }
-        stage.go_on();
+        stage.run_without_faults();
         stage.step(Step::Sweep);
-        stage.go_on();
+        stage.run_without_faults();
         stage.assert_quiet();
         stage.assert_contract();
     }
 }
 
-/// A topic that stands at the first of these events. The others come in one push if nothing is lost.
-fn standing() -> Stage {
+/// A subscribed topic whose first event was delivered.
+fn subscribed() -> Stage {
     let mut stage = Stage::new();
     stage.step(Step::Subscribe(0));
     stage.step(Step::Publish(0, 1, false));
-    stage.go_on();
+    stage.run_without_faults();
     stage
 }
 
@@ -671,47 +680,48 @@ fn breaks(stage: &Stage) -> u64 {
 }
 
 #[test]
-fn a_topic_that_redis_had_no_memory_for_is_not_broken_where_it_has() {
-    for (is_read_by_others, comes) in [(false, 0), (true, 2)] {
+fn a_topic_whose_head_redis_could_not_store_at_first_is_not_broken() {
+    for (is_read_by_others, count) in [(false, 0), (true, 2)] {
         let mut stage = Stage::new();
         stage.step(Step::Fill(0));
         stage.step(Step::Subscribe(0));
-        stage.go_on();
-        assert_eq!(stage.topics.states[&topic(0)].at.unwrap().position, Position { offset: 0, tag: 0 });
+        stage.run_without_faults();
+        assert_eq!(stage.topics.states[&topic(0)].last.unwrap().position, Position { offset: 0, tag: 0 });
         stage.step(Step::Free(0));
         if is_read_by_others {
             stage.redis[0].head = Some(Position { offset: 0, tag: 1_000 });
-            stage.step(Step::Publish(0, comes, false));
+            stage.step(Step::Publish(0, count, false));
         }
-        stage.go_on();
+        stage.run_without_faults();
         stage.step(Step::Sweep);
-        stage.go_on();
+        stage.run_without_faults();
         stage.assert_quiet();
         assert_eq!(breaks(&stage), 0);
-        let came = stage.node.0.lock().unwrap().iter().filter(|item| matches!(item, Item::Event(..))).count();
-        assert_eq!(came as u64, comes);
+        let delivered =
+            stage.node.0.lock().unwrap().iter().filter(|item| matches!(item, Item::Event(..))).count();
+        assert_eq!(delivered as u64, count);
         stage.assert_contract();
     }
 }
 
 #[test]
-fn disconnects_that_redis_had_no_memory_for_begin_where_it_has() {
+fn disconnects_whose_head_redis_could_not_store_at_first_keep_their_timeline() {
     let mut stage = Stage::new();
     let control = Topic::parse(orosync_protocol::disconnect::TOPIC).unwrap();
     stage.topics.subscribe(&control);
     stage.topics.handle_confirmed(&control);
     for tag in [0, 7] {
-        stage.topics.look(&control);
+        stage.topics.ensure_read(&control);
         let asked = reads_among(&stage.topics.take_actions());
         let position = Position { offset: 0, tag };
-        stage.topics.handle_read(asked[0].0, Ok(Read { position, ..nothing() }));
+        stage.topics.handle_read(asked[0].0, Ok(Read { position, ..empty_read() }));
         assert!(stage.topics.knows(&control, Some(position)) && stage.topics.knows(&control, None));
     }
     assert!(stage.topics.take_actions().is_empty());
 }
 
 #[test]
-fn what_came_early_is_delivered_behind_the_answer_that_does_not_have_it() {
+fn a_buffered_entry_is_delivered_after_the_answer_that_does_not_contain_it() {
     let mut stage = Stage::new();
     stage.step(Step::Subscribe(0));
     stage.step(Step::Recover(0, AskSince::Nothing, 5));
@@ -725,45 +735,45 @@ fn what_came_early_is_delivered_behind_the_answer_that_does_not_have_it() {
 }
 
 #[test]
-fn an_early_event_of_a_line_that_is_lost_does_not_have_the_topic_read_for_ever() {
-    let mut stage = standing();
-    stage.step(Step::Keep);
+fn a_buffered_entry_of_a_lost_timeline_does_not_cause_endless_reads() {
+    let mut stage = subscribed();
+    stage.step(Step::Replicate);
     stage.step(Step::Publish(0, 1, false));
     stage.step(Step::LosePush);
     stage.step(Step::Publish(0, 1, false));
     stage.step(Step::Push);
-    // Of the old line, while the read of the new one is on its way.
+    // An entry of the old timeline, while the read of the new one is in flight.
     stage.step(Step::FailOver);
-    stage.step(Step::PushOfOld);
-    stage.go_on();
+    stage.step(Step::PushOfOldConnection);
+    stage.run_without_faults();
     stage.assert_quiet();
 }
 
 #[test]
-fn an_event_of_a_new_line_that_is_pushed_before_the_break_is_found_is_read_at_once() {
-    let mut stage = standing();
-    stage.step(Step::Keep);
+fn an_event_of_a_new_timeline_pushed_before_the_break_is_detected_is_read_at_once() {
+    let mut stage = subscribed();
+    stage.step(Step::Replicate);
     stage.step(Step::Publish(0, 2, false));
     stage.step(Step::LosePush);
     stage.step(Step::Sweep);
-    stage.go_on();
+    stage.run_without_faults();
     assert_eq!(stage.topics.states[&topic(0)].read_to, 3);
-    // The promoted replica has one of them.
+    // The promoted replica has one of the events.
     stage.step(Step::FailOver);
     stage.step(Step::ExecuteSubscriptions);
     stage.step(Step::Push);
     stage.step(Step::Sweep);
-    for _ in ["the sweep", "the read that doubts"] {
+    for _ in ["the sweep", "the read that suspects a break"] {
         stage.step(Step::Execute(0));
         stage.step(Step::Answer(0));
     }
-    // The read that finds the break does not have it.
+    // The read that detects the break does not contain the next event.
     stage.step(Step::Execute(0));
     stage.step(Step::Publish(0, 1, false));
     stage.step(Step::Push);
     stage.step(Step::Answer(0));
     assert_eq!(breaks(&stage), 1);
-    // Without another sweep.
+    // No further sweep is needed.
     stage.step(Step::Execute(0));
     stage.step(Step::Answer(0));
     stage.assert_quiet();
@@ -771,61 +781,61 @@ fn an_event_of_a_new_line_that_is_pushed_before_the_break_is_found_is_read_at_on
 }
 
 #[test]
-fn topics_that_are_broken_are_counted_and_the_first_is_named() {
+fn broken_topics_are_counted_and_the_first_is_named() {
     let mut stage = Stage::new();
     for at in 0..TOPICS {
         stage.step(Step::Subscribe(at));
         stage.step(Step::Publish(at, 1, false));
     }
-    stage.go_on();
+    stage.run_without_faults();
     assert_eq!(stage.topics.take_counts().broken, None);
     // Redis restarts without its data.
     stage.replica = Default::default();
     stage.step(Step::FailOver);
-    stage.go_on();
+    stage.run_without_faults();
     stage.step(Step::Sweep);
-    stage.go_on();
+    stage.run_without_faults();
     let TopicCounts { breaks, broken, .. } = stage.topics.take_counts();
     assert_eq!((breaks, broken), (2, Some((2, topic(0)))));
     assert_eq!(stage.topics.take_counts(), TopicCounts::default());
 }
 
 #[test]
-fn a_read_that_fails_is_not_made_again_at_once() {
+fn a_failed_read_is_retried_after_a_pause() {
     let mut stage = Stage::new();
     stage.step(Step::Subscribe(0));
     stage.step(Step::ExecuteSubscriptions);
     stage.step(Step::Push);
     for _ in 0..3 {
-        assert_eq!(stage.asking.len(), 1);
+        assert_eq!(stage.requests.len(), 1);
         stage.step(Step::Fail(0));
-        assert_eq!(stage.asking.len(), 0);
+        assert_eq!(stage.requests.len(), 0);
         stage.step(Step::Wait(1));
-        assert_eq!(stage.asking.len(), 0);
-        stage.step(Step::Wait(u64::try_from(REST.as_millis()).unwrap()));
+        assert_eq!(stage.requests.len(), 0);
+        stage.step(Step::Wait(u64::try_from(READ_PAUSE.as_millis()).unwrap()));
     }
 }
 
 #[test]
-fn a_topic_that_is_behind_waits_once_however_many_recoveries_are_answered_meanwhile() {
-    let mut stage = standing();
+fn a_topic_that_is_behind_is_queued_once() {
+    let mut stage = subscribed();
     stage.step(Step::Publish(0, 1, false));
     stage.step(Step::DropPush);
     stage.step(Step::Wait(1));
     stage.step(Step::Fail(0));
     for _ in 0..10 {
-        stage.step(Step::Recover(0, AskSince::Given(1), 5));
+        stage.step(Step::Recover(0, AskSince::Known(1), 5));
         stage.step(Step::Execute(0));
         stage.step(Step::Answer(0));
         assert!(stage.behind() <= 1);
     }
-    stage.go_on();
+    stage.run_without_faults();
     stage.assert_quiet();
 }
 
 #[test]
-fn what_was_dropped_is_read_at_once_when_there_is_room() {
-    let mut stage = standing();
+fn a_dropped_push_is_read_at_once_when_there_is_room() {
+    let mut stage = subscribed();
     stage.step(Step::Publish(0, 3, false));
     stage.step(Step::DropPush);
     stage.step(Step::Wait(100));
@@ -836,55 +846,55 @@ fn what_was_dropped_is_read_at_once_when_there_is_room() {
 }
 
 #[test]
-fn an_old_answer_does_not_take_a_topic_back() {
-    let mut stage = standing();
-    stage.step(Step::Keep);
+fn an_outdated_read_does_not_reset_a_topic() {
+    let mut stage = subscribed();
+    stage.step(Step::Replicate);
     stage.step(Step::Publish(0, 2, false));
     stage.step(Step::LosePush);
     stage.step(Step::Sweep);
     stage.step(Step::Execute(0));
     stage.step(Step::Answer(0));
     stage.step(Step::Execute(0));
-    // It is on its way while a replica without them is promoted.
+    // The read is in flight while a replica without these events is promoted.
     stage.step(Step::FailOver);
     stage.step(Step::Publish(0, 1, false));
-    let old = stage.asking.pop_front().unwrap();
-    stage.go_on();
-    stage.asking.push_back(old);
+    let old = stage.requests.pop_front().unwrap();
+    stage.run_without_faults();
+    stage.requests.push_back(old);
     stage.step(Step::Sweep);
-    stage.go_on();
+    stage.run_without_faults();
     stage.assert_quiet();
     stage.assert_contract();
     assert_eq!(breaks(&stage), 0);
 }
 
 #[test]
-fn what_is_delivered_while_a_read_is_on_its_way_is_bounded_and_breaks_nothing() {
-    let mut stage = standing();
-    stage.step(Step::Recover(0, AskSince::Given(1), 100));
+fn events_buffered_during_a_read_are_bounded_and_cause_no_break() {
+    let mut stage = subscribed();
+    stage.step(Step::Recover(0, AskSince::Known(1), 100));
     stage.step(Step::Execute(0));
     for _ in 0..6 {
         stage.step(Step::Publish(0, 1, true));
         stage.step(Step::Push);
     }
-    assert!(stage.topics.states[&topic(0)].meanwhile.is_cut);
-    stage.go_on();
+    assert!(stage.topics.states[&topic(0)].recent.is_truncated);
+    stage.run_without_faults();
     stage.assert_quiet();
     stage.assert_contract();
     assert_eq!(breaks(&stage), 0);
 }
 
 #[test]
-fn a_catch_up_that_too_much_has_overtaken_breaks_nothing() {
-    let mut stage = standing();
+fn a_read_overtaken_by_too_many_events_causes_no_break() {
+    let mut stage = subscribed();
     stage.step(Step::Publish(0, 1, false));
     stage.step(Step::Sweep);
     for _ in 0..2 {
         stage.step(Step::Execute(0));
         stage.step(Step::Push);
-        if stage.asking.len() == 1 && matches!(stage.asking[0], Asking::Sweep { .. }) {
-            // The push was faster than the answer: it is not sure where the topic stands.
-            stage.topics.states.get_mut(&topic(0)).unwrap().standing = Standing::Confirmed;
+        if stage.requests.len() == 1 && matches!(stage.requests[0], Request::Sweep { .. }) {
+            // The push has arrived before the answer, so the topic is not in sync.
+            stage.topics.states.get_mut(&topic(0)).unwrap().subscription = Subscription::Confirmed;
             stage.step(Step::Answer(0));
         }
     }
@@ -892,20 +902,20 @@ fn a_catch_up_that_too_much_has_overtaken_breaks_nothing() {
         stage.step(Step::Publish(0, 1, true));
         stage.step(Step::Push);
     }
-    assert!(stage.topics.states[&topic(0)].meanwhile.is_cut);
-    stage.go_on();
+    assert!(stage.topics.states[&topic(0)].recent.is_truncated);
+    stage.run_without_faults();
     stage.assert_quiet();
     assert_eq!(breaks(&stage), 0);
 }
 
 #[test]
-fn a_read_that_was_faster_than_the_pushes_breaks_nothing() {
-    let mut stage = standing();
-    // More than is kept, all of it on its way.
+fn a_read_that_arrives_before_the_pushes_causes_no_break() {
+    let mut stage = subscribed();
+    // More events than Redis stores, all in pending pushes.
     for _ in 0..KEPT + 2 {
         stage.step(Step::Publish(0, 1, false));
     }
-    for _ in ["the sweep", "the read that it asks for"] {
+    for _ in ["the sweep", "the read that it requests"] {
         stage.step(Step::Sweep);
         stage.step(Step::Execute(0));
         stage.step(Step::Answer(0));
@@ -913,59 +923,60 @@ fn a_read_that_was_faster_than_the_pushes_breaks_nothing() {
     while !stage.pushes.is_empty() {
         stage.step(Step::Push);
     }
-    stage.go_on();
+    stage.run_without_faults();
     stage.assert_quiet();
     stage.assert_contract();
     assert_eq!(breaks(&stage), 0);
 }
 
-/// A topic that has missed all that is kept, and of which the first page of it was read. The second is asked for.
+/// A topic that has missed all stored events. The first page was read, and the second is requested.
 fn paging() -> Stage {
-    let mut stage = standing();
+    let mut stage = subscribed();
     for _ in 0..KEPT / 4 {
         stage.step(Step::Publish(0, 4, false));
         stage.step(Step::LosePush);
     }
-    for _ in ["the sweep", "the read that it asks for"] {
+    for _ in ["the sweep", "the read that it requests"] {
         stage.step(Step::Sweep);
         stage.step(Step::Execute(0));
         stage.step(Step::Answer(0));
     }
-    stage.asking.retain(|asking| matches!(asking, Asking::Read { .. }));
-    assert_eq!(stage.asking.len(), 1, "one page at a time");
-    assert_eq!(stage.topics.states[&topic(0)].at.unwrap().position.offset, 1 + FITS as u64);
+    stage.requests.retain(|requests| matches!(requests, Request::Read { .. }));
+    assert_eq!(stage.requests.len(), 1, "one page at a time");
+    assert_eq!(stage.topics.states[&topic(0)].last.unwrap().position.offset, 1 + MAX_ANSWER as u64);
     stage
 }
 
 #[test]
-fn what_does_not_fit_into_one_answer_is_read_page_by_page_and_breaks_nothing() {
+fn a_gap_larger_than_an_answer_is_read_page_by_page_without_a_break() {
     let mut stage = paging();
-    // Meanwhile: somebody asks what came, something is pushed that does not fit yet, and the next page is lost.
-    stage.step(Step::Recover(0, AskSince::Given(3), 12));
-    assert_eq!(stage.asking.len(), 1, "the recovery waits for the last page");
+    // Meanwhile a session requests a recovery, an entry is pushed out of order, and the next page is lost.
+    stage.step(Step::Recover(0, AskSince::Known(3), 12));
+    assert_eq!(stage.requests.len(), 1, "the recovery waits for the last page");
     stage.step(Step::Publish(0, 2, false));
     stage.step(Step::Push);
     stage.step(Step::Fail(0));
-    stage.go_on();
+    stage.run_without_faults();
     stage.step(Step::Sweep);
-    stage.go_on();
+    stage.run_without_faults();
     stage.assert_quiet();
-    let came = stage.node.0.lock().unwrap().iter().filter(|item| matches!(item, Item::Event(..))).count();
-    assert_eq!(came, KEPT + 2);
+    let delivered =
+        stage.node.0.lock().unwrap().iter().filter(|item| matches!(item, Item::Event(..))).count();
+    assert_eq!(delivered, KEPT + 2);
     stage.assert_contract();
     assert_eq!(stage.topics.counts, TopicCounts { gaps: 1, breaks: 0, broken: None });
 }
 
 #[test]
-fn a_recovery_that_was_read_before_a_page_does_not_end_the_paging() {
-    let mut stage = standing();
+fn a_recovery_read_before_a_page_does_not_end_paging() {
+    let mut stage = subscribed();
     stage.step(Step::Reconnect);
     stage.step(Step::Publish(0, 2, false));
     stage.step(Step::ExecuteSubscriptions);
     stage.step(Step::Push);
     stage.topics.handle_dropped(&topic(0));
     stage.step(Step::Wait(1));
-    stage.step(Step::Recover(0, AskSince::Given(1), 5));
+    stage.step(Step::Recover(0, AskSince::Known(1), 5));
     stage.step(Step::Execute(1));
     stage.step(Step::Publish(0, 6, false));
     stage.step(Step::LosePush);
@@ -974,155 +985,155 @@ fn a_recovery_that_was_read_before_a_page_does_not_end_the_paging() {
     assert!(stage.topics.states[&topic(0)].is_paging);
     stage.step(Step::Answer(0));
     stage.assert_answered([5]);
-    let State { is_paging, standing, .. } = &stage.topics.states[&topic(0)];
-    assert!(*is_paging && *standing == Standing::Confirmed, "a page is to come");
-    stage.go_on();
+    let State { is_paging, subscription, .. } = &stage.topics.states[&topic(0)];
+    assert!(*is_paging && *subscription == Subscription::Confirmed, "another page follows");
+    stage.run_without_faults();
     stage.assert_quiet();
     stage.assert_contract();
     assert_eq!(stage.topics.counts.gaps, 1);
 }
 
 #[test]
-fn recoveries_that_wait_for_the_last_page_are_answered_in_order_also_over_a_reconnection() {
+fn recoveries_that_wait_for_the_last_page_are_answered_in_order_across_a_reconnect() {
     let mut stage = paging();
-    stage.step(Step::Recover(0, AskSince::Given(3), 1));
+    stage.step(Step::Recover(0, AskSince::Known(3), 1));
     stage.step(Step::Reconnect);
     stage.step(Step::Recover(0, AskSince::Nothing, 2));
     stage.step(Step::ExecuteSubscriptions);
     stage.step(Step::Push);
-    stage.step(Step::Recover(0, AskSince::Given(0), 3));
-    stage.go_on();
+    stage.step(Step::Recover(0, AskSince::Known(0), 3));
+    stage.run_without_faults();
     stage.assert_answered([1, 2, 3]);
     stage.assert_contract();
     assert_eq!(breaks(&stage), 0);
 }
 
 #[test]
-fn a_line_that_ends_between_two_pages_breaks_the_topic_once() {
+fn a_timeline_that_ends_between_two_pages_breaks_the_topic_once() {
     let mut stage = paging();
-    // The replica has less than the first page.
+    // The replica has fewer events than the first page.
     let replica = &mut stage.replica[0];
     *replica = stage.redis[0].clone();
     replica.kept.truncate(2);
     replica.head = replica.kept.back().map(|last| last.position);
-    stage.step(Step::Recover(0, AskSince::Given(3), 12));
+    stage.step(Step::Recover(0, AskSince::Known(3), 12));
     stage.step(Step::FailOver);
     stage.step(Step::Publish(0, 2, false));
-    stage.go_on();
+    stage.run_without_faults();
     stage.step(Step::Sweep);
-    stage.go_on();
+    stage.run_without_faults();
     stage.assert_quiet();
     stage.assert_contract();
     assert_eq!(breaks(&stage), 1);
 }
 
 #[test]
-fn pushes_that_were_late_may_overtake_a_page() {
-    let mut stage = standing();
+fn late_pushes_may_overtake_a_page() {
+    let mut stage = subscribed();
     for _ in 0..KEPT / 2 {
         stage.step(Step::Publish(0, 2, false));
     }
     let late = std::mem::take(&mut stage.pushes);
-    for _ in ["the sweep", "the read that it asks for"] {
+    for _ in ["the sweep", "the read that it requests"] {
         stage.step(Step::Sweep);
         stage.step(Step::Execute(0));
-        stage.asking.truncate(1);
-        if matches!(stage.asking[0], Asking::Sweep { .. }) {
+        stage.requests.truncate(1);
+        if matches!(stage.requests[0], Request::Sweep { .. }) {
             stage.step(Step::Answer(0));
         }
     }
     stage.pushes = late;
-    // The page ends within the second of these.
+    // The page ends within the second push.
     for _ in 0..3 {
         stage.step(Step::Push);
     }
-    stage.go_on();
+    stage.run_without_faults();
     stage.step(Step::Sweep);
-    stage.go_on();
+    stage.run_without_faults();
     stage.assert_quiet();
     stage.assert_contract();
     assert_eq!(breaks(&stage), 0);
 }
 
 #[test]
-fn recoveries_of_a_topic_are_answered_in_order_also_where_one_is_read_again() {
-    let mut stage = standing();
+fn recoveries_of_a_topic_are_answered_in_order_although_one_is_read_again() {
+    let mut stage = subscribed();
     stage.step(Step::Publish(0, 2, false));
     let foreign = Since::Position(Some(Position { offset: 0, tag: u64::MAX }));
-    for (most, since) in [(1, foreign), (5, Since::Position(Some(stage.given[0][0])))] {
+    for (limit, since) in [(1, foreign), (5, Since::Position(Some(stage.known_positions[0][0])))] {
         let node = Arc::clone(&stage.node);
-        let question = Question { topic: 0, since: Some(since), most };
+        let question = Question { topic: 0, since: Some(since), limit };
         let hand_over = Box::new(move |answer| node.push(Item::Answer(question, answer)));
-        stage.topics.recover(&topic(0), Some(since), most, hand_over, stage.now());
+        stage.topics.recover(&topic(0), Some(since), limit, hand_over, stage.now());
     }
     stage.act();
-    // Redis has read them, and what it has pushed before is late.
+    // Redis has executed the reads, and earlier pushes are late.
     let late = std::mem::take(&mut stage.pushes);
-    stage.go_on();
+    stage.run_without_faults();
     stage.pushes = late;
-    stage.go_on();
+    stage.run_without_faults();
     let answers = stage.node.0.lock().unwrap();
     let answers: Vec<_> = answers
         .iter()
         .filter_map(|item| {
-            if let Item::Answer(question, answer) = item { Some((question.most, answer)) } else { None }
+            if let Item::Answer(question, answer) = item { Some((question.limit, answer)) } else { None }
         })
         .collect();
     let counts: Vec<_> =
-        answers.iter().map(|(most, answer)| (*most, answer.as_ref().unwrap().events.len())).collect();
+        answers.iter().map(|(limit, answer)| (*limit, answer.as_ref().unwrap().events.len())).collect();
     assert_eq!(counts, [(1, 1), (5, 2)]);
 }
 
 #[test]
-fn recoveries_are_answered_in_order_also_where_one_was_on_its_way_when_the_connection_was_lost() {
-    let mut stage = standing();
-    stage.step(Step::Recover(0, AskSince::Given(0), 1));
+fn recoveries_are_answered_in_order_although_one_was_in_flight_when_the_connection_was_lost() {
+    let mut stage = subscribed();
+    stage.step(Step::Recover(0, AskSince::Known(0), 1));
     stage.topics.handle_lost(&[Partition::CONTROL]);
-    stage.step(Step::Recover(0, AskSince::Given(0), 2));
+    stage.step(Step::Recover(0, AskSince::Known(0), 2));
     stage.reconnect();
-    stage.go_on();
+    stage.run_without_faults();
     stage.assert_quiet();
     stage.assert_answered([1, 2]);
 }
 
 #[test]
-fn where_a_topic_stands_is_not_sure_after_a_reconnection_until_redis_says_so() {
-    let mut stage = standing();
-    assert_eq!(surely_at(&stage.topics, &topic(0)), Some(1));
+fn a_topic_is_not_in_sync_after_a_reconnect_until_a_sweep_says_so() {
+    let mut stage = subscribed();
+    assert_eq!(in_sync_at(&stage.topics, &topic(0)), Some(1));
     stage.step(Step::Reconnect);
-    stage.go_on();
+    stage.run_without_faults();
     assert!(are_confirmed(&stage.topics));
-    assert_eq!(surely_at(&stage.topics, &topic(0)), None);
+    assert_eq!(in_sync_at(&stage.topics, &topic(0)), None);
     stage.step(Step::Sweep);
-    stage.go_on();
-    assert_eq!(surely_at(&stage.topics, &topic(0)), Some(1));
+    stage.run_without_faults();
+    assert_eq!(in_sync_at(&stage.topics, &topic(0)), Some(1));
 }
 
 #[test]
-fn a_topic_that_is_confirmed_after_the_sweep_is_read() {
-    let mut stage = standing();
+fn a_topic_confirmed_after_the_sweep_is_read() {
+    let mut stage = subscribed();
     stage.step(Step::Subscribe(1));
-    stage.go_on();
+    stage.run_without_faults();
     stage.step(Step::Reconnect);
     stage.subscriptions.retain(|(at, _)| *at != 0);
     stage.step(Step::ExecuteSubscriptions);
     stage.step(Step::Push);
-    // Nobody pushes it.
+    // Redis does not push it.
     stage.step(Step::Publish(0, 1, false));
     stage.step(Step::Sweep);
     stage.step(Step::Execute(0));
     stage.step(Step::Answer(0));
     stage.subscriptions.push_back((0, true));
-    stage.go_on();
-    assert_eq!(stage.topics.states[&topic(0)].at.map(|at| at.position), stage.redis[0].head);
+    stage.run_without_faults();
+    assert_eq!(stage.topics.states[&topic(0)].last.map(|at| at.position), stage.redis[0].head);
     stage.step(Step::Sweep);
-    stage.go_on();
+    stage.run_without_faults();
     stage.assert_quiet();
     stage.assert_contract();
 }
 
 #[test]
-fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
+fn concurrent_reads_and_sweeps_are_bounded() {
     let mut topics =
         Topics::new(Keys::single("t"), Arc::new(Node::default()), CreditPool::new(1, 1 << 20, || {}));
     let names: Vec<_> = (0..20_000).map(topic).collect();
@@ -1138,13 +1149,13 @@ fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
             .iter()
             .filter_map(|action| if let Action::Read { number, .. } = action { Some(*number) } else { None })
             .collect();
-        assert!(numbers.len() * PAGE <= 64 << 20, "what the answers may be");
+        assert!(numbers.len() * MAX_ANSWER_BYTES <= 64 << 20, "the size of all answers");
         reads += numbers.len();
         for number in numbers {
             let position = Position { offset: 0, tag: 7 };
             topics.handle_read(
                 number,
-                Ok(Read { position, complete: true, is_page: false, certain_from: 0, entries: vec![] }),
+                Ok(Read { position, complete: true, is_page: false, complete_since: 0, entries: vec![] }),
             );
         }
     }
@@ -1164,7 +1175,7 @@ fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
 }
 
 #[test]
-fn a_sweep_ends_also_where_what_it_had_still_to_come_to_is_gone() {
+fn a_sweep_ends_although_its_remaining_topics_are_gone() {
     let (mut topics, names) = read_once(Keys::single("t"), MAX_SWEEPS * SWEEP + 2000);
     topics.sweep([Partition::CONTROL]);
     let sweeps = sweeps_among(&topics.take_actions());
@@ -1173,26 +1184,26 @@ fn a_sweep_ends_also_where_what_it_had_still_to_come_to_is_gone() {
         topics.unsubscribe(topic, now);
     }
     topics.handle_timeout(now + LINGER);
-    // Whatever is gone is dropped.
+    // Topics that are gone are dropped.
     topics.subscribe(&topic(0));
-    let Ring { topics: left, to_sweep, .. } = &topics.partitions[0].ring;
+    let SweepRing { topics: left, to_sweep, .. } = &topics.partitions[0].sweep_ring;
     assert!(left.len() == 1 && *to_sweep <= 1, "{to_sweep} of {}", left.len());
     topics.unsubscribe(&topic(0), now);
     topics.handle_timeout(now + LINGER);
     for (number, _) in sweeps {
         topics.handle_sweep(number, Ok(vec![]));
     }
-    assert_eq!(topics.partitions[0].ring.to_sweep, 0);
+    assert_eq!(topics.partitions[0].sweep_ring.to_sweep, 0);
 }
 
-/// The topics of a node on a Cluster, all of them confirmed and read.
-fn on_a_cluster(count: usize) -> (Topics, Keys, Vec<Topic>) {
+/// The topics of a node on a Cluster, all confirmed and read.
+fn read_on_a_cluster(count: usize) -> (Topics, Keys, Vec<Topic>) {
     let keys = Keys::cluster("t");
     let (topics, names) = read_once(keys.clone(), count);
     (topics, keys, names)
 }
 
-/// So many topics, all of them confirmed and read.
+/// `count` topics, all confirmed and read.
 fn read_once(keys: Keys, count: usize) -> (Topics, Vec<Topic>) {
     let inbound = CreditPool::new(usize::MAX, 1 << 24, || {});
     let mut topics = Topics::new(keys, Arc::new(Node::default()), inbound);
@@ -1205,7 +1216,7 @@ fn read_once(keys: Keys, count: usize) -> (Topics, Vec<Topic>) {
         && !actions.is_empty()
     {
         for (number, _) in reads_among(&actions) {
-            topics.handle_read(number, Ok(nothing()));
+            topics.handle_read(number, Ok(empty_read()));
         }
     }
     (topics, names)
@@ -1227,15 +1238,15 @@ fn sweeps_among(actions: &[Action]) -> Vec<(u64, Topic)> {
     actions.iter().filter_map(sweep).collect()
 }
 
-/// What a topic without events says.
-fn nothing() -> Read {
+/// The read of a topic without events.
+fn empty_read() -> Read {
     let position = Position { offset: 0, tag: 7 };
-    Read { position, complete: true, is_page: false, certain_from: 0, entries: vec![] }
+    Read { position, complete: true, is_page: false, complete_since: 0, entries: vec![] }
 }
 
 #[test]
-fn a_sweep_that_fails_holds_up_no_other_partition() {
-    let (mut topics, keys, _) = on_a_cluster(1000);
+fn a_failed_sweep_does_not_delay_other_partitions() {
+    let (mut topics, keys, _) = read_on_a_cluster(1000);
     topics.sweep(keys.partitions());
     let mut swept = HashSet::new();
     while let asked = sweeps_among(&topics.take_actions())
@@ -1250,14 +1261,14 @@ fn a_sweep_that_fails_holds_up_no_other_partition() {
 }
 
 #[test]
-fn a_connection_that_is_lost_concerns_the_topics_of_its_partitions() {
-    let (mut topics, keys, names) = on_a_cluster(1000);
+fn a_lost_connection_affects_only_the_topics_of_its_partitions() {
+    let (mut topics, keys, names) = read_on_a_cluster(1000);
     topics.handle_lost(&[Partition(5)]);
     for topic in &names {
         assert_eq!(topics.is_confirmed(topic), keys.partition(topic) != Partition(5));
     }
     topics.handle_reconnected(&[Partition(5), Partition(6)]);
-    let anew = |topic: &Topic| [Partition(5), Partition(6)].contains(&keys.partition(topic));
+    let is_affected = |topic: &Topic| [Partition(5), Partition(6)].contains(&keys.partition(topic));
     let subscribed: HashSet<_> = topics
         .take_actions()
         .into_iter()
@@ -1266,38 +1277,38 @@ fn a_connection_that_is_lost_concerns_the_topics_of_its_partitions() {
             _ => panic!("{action:?}"),
         })
         .collect();
-    assert_eq!(subscribed, names.iter().filter(|topic| anew(topic)).cloned().collect());
-    assert!(names.iter().all(|topic| topics.is_confirmed(topic) != anew(topic)));
+    assert_eq!(subscribed, names.iter().filter(|topic| is_affected(topic)).cloned().collect());
+    assert!(names.iter().all(|topic| topics.is_confirmed(topic) != is_affected(topic)));
 }
 
 #[test]
-fn reads_that_fail_or_hang_in_one_partition_hold_up_no_other() {
-    let (mut topics, keys, names) = on_a_cluster(2000);
+fn failed_and_slow_reads_in_one_partition_do_not_delay_others() {
+    let (mut topics, keys, names) = read_on_a_cluster(2000);
     let (here, elsewhere): (Vec<_>, Vec<_>) =
         names.iter().partition(|topic| keys.partition(topic) == Partition(5));
     for topic in &here {
         topics.handle_dropped(topic);
     }
-    topics.catch_up_behind();
+    topics.read_topics_behind();
     let hanging = reads_among(&topics.take_actions());
     assert!(hanging.len() == 1 && here.len() > 1, "{} of {}", hanging.len(), here.len());
     for topic in &elsewhere[..2] {
         topics.handle_dropped(topic);
-        topics.catch_up_behind();
+        topics.read_topics_behind();
         assert!(matches!(&reads_among(&topics.take_actions())[..], [(_, read)] if read == *topic));
-        // The next one while that partition rests.
+        // The next read, while the failed partition pauses.
         topics.handle_read(hanging[0].0, Err(Unavailable));
         topics.handle_timeout(Instant::now());
     }
 }
 
 #[test]
-fn the_partitions_read_in_turn_and_few_topics_in_all() {
-    let (mut topics, keys, names) = on_a_cluster(5000);
+fn partitions_are_read_round_robin_with_a_bounded_number_of_reads() {
+    let (mut topics, keys, names) = read_on_a_cluster(5000);
     for topic in &names {
         topics.handle_dropped(topic);
     }
-    topics.catch_up_behind();
+    topics.read_topics_behind();
     let asked = reads_among(&topics.take_actions());
     assert_eq!(asked.len(), 64);
     let partitions: HashSet<_> = asked.iter().map(|(_, topic)| keys.partition(topic)).collect();

@@ -1,4 +1,4 @@
-//! Sends the requests to Redis that the other parts have decided on.
+//! Sends the requests that outbox, topics and tickets have prepared.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
@@ -7,23 +7,23 @@ use orosync_protocol::Topic;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Value};
 
-use super::{Answer, Done, Member, Worker};
+use super::{Answer, Completion, PrimaryEntry, Worker};
 use crate::broker::Unavailable;
-use crate::broker::redis::calls::{self, HEAD_KEPT, milliseconds};
+use crate::broker::redis::calls::{self, HEAD_EXPIRY, milliseconds};
 use crate::broker::redis::keys::Partition;
-use crate::broker::redis::outbox::ChainKey;
-use crate::broker::redis::primary::{CHANNELS, Primary, PrimaryId};
+use crate::broker::redis::outbox::FlowKey;
+use crate::broker::redis::primary::{MAX_CHANNELS, Primary, PrimaryId};
+use crate::broker::redis::problem::Problem;
 use crate::broker::redis::scripts;
 use crate::broker::redis::topics::{Action, Excerpt, ReadSince};
-use crate::broker::redis::trouble::Trouble;
 use crate::process::unix_time;
 
 impl Worker {
     /// Sends all pending requests.
-    pub(super) fn act(&mut self) {
+    pub(super) fn send_pending(&mut self) {
         if !self.resubscribe.is_empty() {
-            let anew: Vec<_> = std::mem::take(&mut self.resubscribe).into_iter().collect();
-            self.topics.handle_reconnected(&anew);
+            let partitions: Vec<_> = std::mem::take(&mut self.resubscribe).into_iter().collect();
+            self.topics.handle_reconnected(&partitions);
         }
         let (mut subscribe, mut unsubscribe) = (HashSet::new(), Vec::new());
         for action in self.topics.take_actions() {
@@ -32,18 +32,18 @@ impl Worker {
                     subscribe.insert(topic);
                 }
                 Action::Unsubscribe(topic) => {
-                    self.awaited.remove(&topic);
-                    // The subscription may have been cancelled at once.
+                    self.unconfirmed.remove(&topic);
+                    // The subscription may not have been sent yet.
                     subscribe.remove(&topic);
                     unsubscribe.push(topic);
                 }
-                Action::Read { number, topic, since, most, excerpt } => {
-                    self.read(number, &topic, since, most, excerpt);
+                Action::Read { number, topic, since, limit, excerpt } => {
+                    self.read(number, &topic, since, limit, excerpt);
                 }
                 Action::Sweep { number, topics } => self.sweep(number, &topics),
             }
         }
-        self.ask_for_topics(self.verbs.unsubscribe, &unsubscribe);
+        self.send_for_topics(self.verbs.unsubscribe, &unsubscribe);
         self.subscribe(subscribe.into_iter().collect());
         self.call();
         self.ask_highest();
@@ -53,83 +53,83 @@ impl Worker {
     /// Subscribes to topics whose partition is served. Others are subscribed to once it is.
     pub(super) fn subscribe(&mut self, topics: Vec<Topic>) {
         let now = Instant::now();
-        self.ask_for_topics(self.verbs.subscribe, &topics);
+        self.send_for_topics(self.verbs.subscribe, &topics);
         for topic in topics {
-            let server = self.server(self.keys.partition(&topic));
-            if server.is_some_and(|(_, primary)| primary.pushes.is_some()) {
-                self.awaited.insert(topic, now);
+            let primary = self.serving(self.keys.partition(&topic));
+            if primary.is_some_and(|(_, primary)| primary.pushes.is_some()) {
+                self.unconfirmed.insert(topic, now);
             }
         }
     }
 
     /// Notes a confirmation on the current connection.
     pub(super) fn note_confirmation(&mut self, topic: &Topic, now: Instant) {
-        if let Some(asked) = self.awaited.remove(topic)
-            && let Some(id) = self.partitions.server(self.keys.partition(topic))
+        if let Some(asked) = self.unconfirmed.remove(topic)
+            && let Some(id) = self.partitions.serving(self.keys.partition(topic))
             && let Some(primary) = self.primary_mut(id)
         {
-            primary.confirmations.come(asked, now);
+            primary.confirmations.note(asked, now);
         }
     }
 
-    /// Requests overdue subscriptions again. A confirmation is missing if a slot moved and the error was attributed to another
-    /// request.
-    pub(super) fn ask_again_for_pushes(&mut self, now: Instant) {
-        let is_late = |topic: &Topic, asked: Instant| {
-            let server = self.server(self.keys.partition(topic));
-            server.is_some_and(|(_, primary)| primary.confirmations.is_late(asked, now))
+    /// Requests overdue subscriptions again. A confirmation may be missing because a slot moved and the client library has
+    /// attributed the error to another request.
+    pub(super) fn retry_subscriptions(&mut self, now: Instant) {
+        let is_overdue = |topic: &Topic, asked: Instant| {
+            let primary = self.serving(self.keys.partition(topic));
+            primary.is_some_and(|(_, primary)| primary.confirmations.is_overdue(asked, now))
         };
-        let late = self.awaited.iter().filter(|(topic, asked)| is_late(topic, **asked));
-        let late: Vec<_> = late.map(|(topic, _)| topic.clone()).collect();
-        if !late.is_empty() {
-            self.subscribe(late);
+        let overdue = self.unconfirmed.iter().filter(|(topic, asked)| is_overdue(topic, **asked));
+        let overdue: Vec<_> = overdue.map(|(topic, _)| topic.clone()).collect();
+        if !overdue.is_empty() {
+            self.subscribe(overdue);
             if self.connector.is_cluster() {
-                self.find_soon();
+                self.schedule_lookup();
             }
         }
     }
 
-    fn ask_for_topics(&self, verb: &'static str, topics: &[Topic]) {
+    fn send_for_topics(&self, verb: &'static str, topics: &[Topic]) {
         let mut channels: BTreeMap<Partition, Vec<String>> = BTreeMap::new();
         for topic in topics {
             channels.entry(self.keys.partition(topic)).or_default().push(self.keys.channel(topic));
         }
         for (partition, channels) in channels {
-            if let Some((id, primary)) = self.server(partition)
+            if let Some((id, primary)) = self.serving(partition)
                 && let Some(pushes) = &primary.pushes
             {
-                self.ask_for_pushes((id, partition), pushes, verb, &channels);
+                self.send_on_push_connection((id, partition), pushes, verb, &channels);
             }
         }
     }
 
-    pub(super) fn ask_for_pushes(
+    pub(super) fn send_on_push_connection(
         &self,
         (primary, partition): (PrimaryId, Partition),
         pushes: &MultiplexedConnection,
         verb: &str,
         channels: &[String],
     ) {
-        for channels in channels.chunks(CHANNELS) {
+        for channels in channels.chunks(MAX_CHANNELS) {
             let mut command = redis::cmd(verb);
             command.arg(channels);
-            let (mut connection, done) = (pushes.clone(), self.done_sender.clone());
+            let (mut connection, completions) = (pushes.clone(), self.completion_sender.clone());
             tokio::spawn(async move {
                 let asked = connection.req_packed_command(&command).await.and_then(|value| {
                     value.extract_error()?;
                     Ok(())
                 });
-                let answer = Answer::Subscribed(asked.map_err(Trouble::from));
-                let _ = done.send(Done::Asked { primary, partition, answer });
+                let answer = Answer::Subscribed(asked.map_err(Problem::from));
+                let _ = completions.send(Completion::Answered { primary, partition, answer });
             });
         }
     }
 
-    fn read(&mut self, number: u64, topic: &Topic, since: ReadSince, most: usize, excerpt: Excerpt) {
-        let command = calls::read(&self.keys, topic, since, most, excerpt);
+    fn read(&mut self, number: u64, topic: &Topic, since: ReadSince, limit: usize, excerpt: Excerpt) {
+        let command = calls::read(&self.keys, topic, since, limit, excerpt);
         let partition = self.keys.partition(topic);
         let is_control = *topic == self.control;
-        let read = move |read| Answer::Read { number, is_control, read: calls::read_of(read) };
+        let read = move |read| Answer::Read { number, is_control, read: calls::parse_read(read) };
         if !self.ask(partition, command, read) {
             self.topics.handle_read(number, Err(Unavailable));
         }
@@ -138,8 +138,8 @@ impl Worker {
     /// Sends a sweep of topics in one partition.
     pub(super) fn sweep(&mut self, number: u64, topics: &[(Topic, u64)]) {
         let partition = topics.first().map_or(Partition::CONTROL, |(topic, _)| self.keys.partition(topic));
-        let command = calls::sweep(&self.keys, topics, self.is_keeping.then_some(HEAD_KEPT));
-        let swept = move |differ| Answer::Swept { number, differ: calls::swept(differ) };
+        let command = calls::sweep(&self.keys, topics, self.is_renewing.then_some(HEAD_EXPIRY));
+        let swept = move |differ| Answer::Swept { number, differ: calls::parse_sweep(differ) };
         if !self.ask(partition, command, swept) {
             self.topics.handle_sweep(number, Err(Unavailable));
         }
@@ -147,38 +147,39 @@ impl Worker {
 
     /// Sends the due calls of the outbox.
     fn call(&mut self) {
-        let has_room = |member: &Member| member.up.as_ref().is_some_and(|up| up.writes.have_room());
-        while self.members.values().any(has_room) {
+        let has_room =
+            |entry: &PrimaryEntry| entry.connected.as_ref().is_some_and(|primary| primary.writes.have_room());
+        while self.primaries.values().any(has_room) {
             let has_room = |partition| {
-                let server = self.partitions.server(partition).and_then(|id| self.members.get(&id));
-                let primary = server.and_then(|member| member.up.as_ref());
+                let entry = self.partitions.serving(partition).and_then(|id| self.primaries.get(&id));
+                let primary = entry.and_then(|entry| entry.connected.as_ref());
                 primary.is_some_and(|primary| primary.writes.have_room())
             };
             let Some(due) = self.outbox.next(has_room) else { return };
             let command = calls::publish(&self.keys, self.verbs, &self.rules, self.settings.resume, &due);
-            let (chain, number) = (due.chain, due.number);
-            self.write(chain.partition, command, move |end| Answer::Called {
-                chain,
+            let (flow, number) = (due.flow, due.number);
+            self.write(flow.partition, command, move |end| Answer::Called {
+                flow,
                 number,
-                end: calls::call_end(end),
+                end: calls::parse_call(end),
             });
         }
     }
 
-    /// Requests the highest accepted numbers of publishers without waiting calls, so that calls in flight are included.
+    /// Requests the highest accepted numbers of publishers that have no unsent calls, so that the number includes all messages.
     fn ask_highest(&mut self) {
         let partition = Partition::CONTROL;
-        if self.asking.is_empty() || !self.partitions.may_ask(partition) {
+        if self.highest_requests.is_empty() || !self.partitions.may_call(partition) {
             return;
         }
-        let is_due = |publisher| !self.outbox.has_waiting(ChainKey { publisher, partition });
-        let due: Vec<_> = self.asking.extract_if(|publisher, _| is_due(*publisher)).collect();
+        let is_due = |publisher| !self.outbox.has_unsent(FlowKey { publisher, partition });
+        let due: Vec<_> = self.highest_requests.extract_if(|publisher, _| is_due(*publisher)).collect();
         for (publisher, receipt) in due {
             let command = calls::ask_highest(&self.keys, publisher, partition);
             self.write(partition, command, move |highest| Answer::Highest {
                 publisher,
                 receipt,
-                highest: calls::highest(highest),
+                highest: calls::parse_highest(highest),
             });
         }
     }
@@ -188,26 +189,26 @@ impl Worker {
             return;
         }
         self.tickets.settle(|control| self.topics.knows(&self.control, control), Instant::now());
-        if !self.partitions.may_ask(Partition::CONTROL) {
+        if !self.partitions.may_call(Partition::CONTROL) {
             return;
         }
-        for due in self.tickets.take_back_due() {
-            let mut command = scripts::call(&scripts::TICKET_BACK, &[self.keys.ticket(&due.id)]);
+        for due in self.tickets.take_due_reverts() {
+            let mut command = scripts::call(&scripts::REVERT_TICKET, &[self.keys.ticket(&due.id)]);
             command.arg(due.nonce);
             let number = due.number;
-            self.write(Partition::CONTROL, command, move |ended| Answer::TicketBack {
+            self.write(Partition::CONTROL, command, move |ended| Answer::TicketReverted {
                 number,
-                ended: calls::answer(ended),
+                ended: calls::parse(ended),
             });
         }
-        for due in self.tickets.take_due(unix_time()) {
+        for due in self.tickets.take_due_uses(unix_time()) {
             let keys = [self.keys.ticket(&due.id), self.keys.head(&self.control)];
             let mut command = scripts::call(&scripts::TICKET, &keys);
             command.arg(due.nonce).arg(milliseconds(due.kept));
             let number = due.number;
             self.write(Partition::CONTROL, command, move |used| Answer::Ticket {
                 number,
-                used: calls::answer(used),
+                used: calls::parse(used),
             });
         }
     }
@@ -217,13 +218,13 @@ impl Worker {
         &self,
         partition: Partition,
         command: Cmd,
-        read: impl FnOnce(Result<Value, Trouble>) -> Answer + Send + 'static,
+        read: impl FnOnce(Result<Value, Problem>) -> Answer + Send + 'static,
     ) -> bool {
-        let Some((primary, Primary { commands, .. })) = self.server(partition) else { return false };
-        let (commands, done) = (commands.clone(), self.done_sender.clone());
+        let Some((primary, Primary { commands, .. })) = self.serving(partition) else { return false };
+        let (commands, completions) = (commands.clone(), self.completion_sender.clone());
         tokio::spawn(async move {
             let answer = read(commands.ask(command).await);
-            let _ = done.send(Done::Asked { primary, partition, answer });
+            let _ = completions.send(Completion::Answered { primary, partition, answer });
         });
         true
     }
@@ -233,15 +234,15 @@ impl Worker {
         &mut self,
         partition: Partition,
         command: Cmd,
-        read: impl FnOnce(Result<Value, Trouble>) -> Answer + Send + 'static,
+        read: impl FnOnce(Result<Value, Problem>) -> Answer + Send + 'static,
     ) {
-        let Some(id) = self.partitions.server(partition) else { return };
-        let (replicas, done) = (self.settings.redis.wait_replicas, self.done_sender.clone());
+        let Some(id) = self.partitions.serving(partition) else { return };
+        let (replicas, completions) = (self.settings.redis.wait_replicas, self.completion_sender.clone());
         let Some(primary) = self.primary_mut(id) else { return };
         let commands = primary.writes.begin(Instant::now());
         tokio::spawn(async move {
             let answer = read(commands.write(command, replicas).await);
-            let _ = done.send(Done::Asked { primary: id, partition, answer });
+            let _ = completions.send(Completion::Answered { primary: id, partition, answer });
         });
     }
 

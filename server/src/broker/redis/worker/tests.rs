@@ -1,4 +1,4 @@
-//! The broker's loop, turn by turn, on a real server.
+//! The broker's loop, iteration by iteration, with a real server.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -16,195 +16,202 @@ use crate::auth::replay::FirstUse;
 use crate::auth::used::TicketUse;
 use crate::process::unix_time;
 
-/// How long something may take.
+/// Time limit of each wait.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A worker whose turns the test takes.
+/// A worker whose iterations the test runs.
 struct Stage {
     worker: Worker,
-    orders: UnboundedSender<Order>,
+    commands: UnboundedSender<BrokerCommand>,
     tick: Interval,
 }
 
-type Told = Arc<Mutex<Option<FirstUse>>>;
+type UseResult = Arc<Mutex<Option<FirstUse>>>;
 
 impl Stage {
-    /// One that has done nothing yet.
+    /// A worker before its first iteration.
     fn new(server: &Server) -> Self {
-        let (orders, taken) = unbounded_channel();
+        let (commands, inbox) = unbounded_channel();
         let inbound = CreditPool::new(usize::MAX, INBOUND_BYTES, || {});
         let report = Report { is_up: Arc::new(AtomicBool::new(false)), cluster: Arc::default() };
         let events = Arc::<Witness>::default();
         let settings = settings(server.servers(), 0);
-        let worker = Worker::new(settings, events, taken, inbound, report, Arc::new(Metrics::new()));
-        Self { worker, orders, tick: interval(TICK) }
+        let worker = Worker::new(settings, events, inbox, inbound, report, Arc::new(Metrics::new()));
+        Self { worker, commands, tick: interval(TICK) }
     }
 
-    /// One that knows the disconnects.
+    /// A worker that has read the disconnects.
     async fn started(server: &Server) -> Self {
         let mut stage = Self::new(server);
-        stage.turn_until(|worker| worker.topics.knows(&worker.control, None)).await;
+        stage.run_until(|worker| worker.topics.knows(&worker.control, None)).await;
         stage
     }
 
-    async fn turn_until(&mut self, condition: impl Fn(&Worker) -> bool) {
+    async fn run_until(&mut self, condition: impl Fn(&Worker) -> bool) {
         let turning = async {
             while !condition(&self.worker) {
-                assert!(self.worker.turn(&mut self.tick).await);
+                assert!(self.worker.iterate(&mut self.tick).await);
             }
         };
-        tokio::time::timeout(LONG, turning).await.expect("it is so soon");
+        tokio::time::timeout(LONG, turning).await.expect("the condition is met in time");
     }
 
-    /// The next of these that ends, which is not handled yet. What else there is to do is done.
-    async fn next_done(&mut self, is_it: impl Fn(&Done) -> bool) -> Done {
+    /// Returns the next completion for which `is_it` is true, without handling it. Handles everything else.
+    async fn next_completion(&mut self, is_it: impl Fn(&Completion) -> bool) -> Completion {
         let worker = &mut self.worker;
         let waiting = async {
             loop {
                 tokio::select! {
-                    Some(done) = worker.done.recv() => {
-                        if is_it(&done) {
-                            return done;
+                    Some(completion) = worker.completions.recv() => {
+                        if is_it(&completion) {
+                            return completion;
                         }
-                        worker.handle_done(done);
+                        worker.handle_completion(completion);
                     }
-                    Some(order) = worker.orders.recv() => worker.take_orders(order),
-                    Some(push) = worker.arriving.recv() => worker.take_pushes(push),
+                    Some(command) = worker.inbox.recv() => worker.handle_commands(command),
+                    Some(push) = worker.incoming.recv() => worker.handle_pushes(push),
                     _ = self.tick.tick() => worker.handle_timeout(Instant::now()),
                 }
-                worker.act();
+                worker.send_pending();
             }
         };
-        tokio::time::timeout(LONG, waiting).await.expect("it ends")
+        tokio::time::timeout(LONG, waiting).await.expect("it completes in time")
     }
 
-    /// Somebody presents a ticket.
-    fn use_ticket(&self, id: &str) -> Told {
-        let told = Told::default();
-        let at = Arc::clone(&told);
+    /// Uses a ticket.
+    fn use_ticket(&self, id: &str) -> UseResult {
+        let result = UseResult::default();
+        let at = Arc::clone(&result);
         let ticket = TicketUse { id: id.to_owned(), expires: unix_time() + 60, nonce: rand::random() };
         let answer = Box::new(move |first_use| *at.lock().unwrap() = Some(first_use));
-        self.orders.send(Order::UseTicket(ticket, answer)).unwrap_or_else(|_| panic!("the worker is there"));
-        told
+        self.commands
+            .send(BrokerCommand::UseTicket(ticket, answer))
+            .unwrap_or_else(|_| panic!("the worker is running"));
+        result
     }
 
-    /// Another node has somebody disconnected.
+    /// Publishes a disconnect as another node.
     fn disconnect(&self, number: u64) {
         let message = Disconnect::Session(SessionId(1)).message().unwrap();
         let body = record::body(&message);
         let credit = CreditPool::new(1, 1, || {}).take(1);
         let number = Seq::new(number).map(|number| (ALL_NODES, number));
         let messages = vec![Numbered { number, topic: message.topic, body, credit }];
-        let order = Order::Publish { messages, receipt: None };
-        self.orders.send(order).unwrap_or_else(|_| panic!("the worker is there"));
+        let command = BrokerCommand::Publish { messages, receipt: None };
+        self.commands.send(command).unwrap_or_else(|_| panic!("the worker is running"));
     }
 }
 
-fn is_read(done: &Done) -> bool {
-    matches!(done, Done::Asked { answer: Answer::Read { .. }, .. })
+fn is_read(completion: &Completion) -> bool {
+    matches!(completion, Completion::Answered { answer: Answer::Read { .. }, .. })
 }
 
 #[tokio::test]
-async fn a_ticket_that_a_read_comes_too_early_for_has_the_disconnects_read_again() {
+async fn a_ticket_whose_disconnects_an_earlier_read_lacks_causes_another_read() {
     let server = Server::start();
     let mut one = Stage::started(&server).await;
     let mut other = Stage::started(&server).await;
-    one.worker.partitions.take_sweeps(Instant::now(), |_| false);
-    one.worker.topics.look(&one.worker.control);
-    one.worker.act();
-    let early = one.next_done(is_read).await;
+    one.worker.partitions.take_due_sweeps(Instant::now(), |_| false);
+    one.worker.topics.ensure_read(&one.worker.control);
+    one.worker.send_pending();
+    let early = one.next_completion(is_read).await;
     other.disconnect(1);
-    other.turn_until(|worker| !worker.topics.knows(&worker.control, None)).await;
-    // It was pushed, and that was lost.
-    while let Ok(Some(_)) = tokio::time::timeout(TICK, one.worker.arriving.recv()).await {}
-    let told = one.use_ticket("x");
-    let order = one.worker.orders.recv().await.unwrap();
-    one.worker.handle_order(order, Instant::now());
-    one.worker.act();
-    let answer =
-        one.next_done(|done| matches!(done, Done::Asked { answer: Answer::Ticket { .. }, .. })).await;
-    one.worker.handle_done(answer);
-    one.worker.act();
-    one.worker.handle_done(early);
-    one.turn_until(|_| told.lock().unwrap().is_some()).await;
-    assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
+    other.run_until(|worker| !worker.topics.knows(&worker.control, None)).await;
+    // The push of the disconnect is lost.
+    while let Ok(Some(_)) = tokio::time::timeout(TICK, one.worker.incoming.recv()).await {}
+    let result = one.use_ticket("x");
+    let command = one.worker.inbox.recv().await.unwrap();
+    one.worker.handle_command(command, Instant::now());
+    one.worker.send_pending();
+    let answer = one
+        .next_completion(|completion| {
+            matches!(completion, Completion::Answered { answer: Answer::Ticket { .. }, .. })
+        })
+        .await;
+    one.worker.handle_completion(answer);
+    one.worker.send_pending();
+    one.worker.handle_completion(early);
+    one.run_until(|_| result.lock().unwrap().is_some()).await;
+    assert_eq!(*result.lock().unwrap(), Some(FirstUse::Yes));
 }
 
 #[tokio::test]
-async fn a_ticket_that_comes_before_the_disconnects_were_read_is_not_used_up_for_nothing() {
+async fn a_ticket_is_not_marked_as_used_before_the_disconnects_were_read() {
     let server = Server::start();
     let mut stage = Stage::new(&server);
-    let told = stage.use_ticket("x");
-    let read = stage.next_done(is_read).await;
+    let answer = stage.use_ticket("x");
+    let read = stage.next_completion(is_read).await;
     stage.worker.tickets.settle(|_| false, Instant::now() + LONG);
-    assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
-    stage.worker.handle_done(read);
-    let told = stage.use_ticket("x");
-    stage.turn_until(|_| told.lock().unwrap().is_some()).await;
-    assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
+    assert_eq!(*answer.lock().unwrap(), Some(FirstUse::Unavailable));
+    stage.worker.handle_completion(read);
+    let answer = stage.use_ticket("x");
+    stage.run_until(|_| answer.lock().unwrap().is_some()).await;
+    assert_eq!(*answer.lock().unwrap(), Some(FirstUse::Yes));
 }
 
 #[tokio::test]
-async fn a_connection_for_pushes_that_has_ended_before_it_is_in_use_is_opened_again_after_a_pause() {
+async fn a_push_connection_that_ends_before_its_use_is_opened_again_after_a_delay() {
     let server = Server::start();
     let mut stage = Stage::new(&server);
     for _ in 0..2 {
-        let opened = stage.next_done(|done| matches!(done, Done::Connected(..))).await;
+        let opened =
+            stage.next_completion(|completion| matches!(completion, Completion::Connected(..))).await;
         let number = stage.worker.pushes.next_number() - 1;
-        stage.worker.take_pushes(Push::Ended { connection: number });
-        stage.worker.handle_done(opened);
-        stage.worker.act();
-        assert!(stage.worker.members.is_empty() && stage.worker.finding.next.is_some());
+        stage.worker.handle_pushes(Push::Ended { connection: number });
+        stage.worker.handle_completion(opened);
+        stage.worker.send_pending();
+        assert!(stage.worker.primaries.is_empty() && stage.worker.lookup.next.is_some());
     }
-    stage.turn_until(|worker| worker.topics.knows(&worker.control, None)).await;
+    stage.run_until(|worker| worker.topics.knows(&worker.control, None)).await;
 }
 
 #[tokio::test]
-async fn a_connection_for_pushes_that_ends_later_is_replaced_and_again_if_the_next_one_ends_too() {
+async fn a_push_connection_that_ends_later_is_replaced_and_so_is_its_replacement() {
     let server = Server::start();
     let mut stage = Stage::started(&server).await;
-    let (_, member) = stage.worker.members.iter_mut().next().unwrap();
-    let primary = member.up.as_mut().unwrap();
-    primary.pushes_since -= SHORT_LIVED;
-    let connection = primary.pushes_number;
-    stage.worker.take_pushes(Push::Ended { connection });
-    let opened = stage.next_done(|done| matches!(done, Done::Pushing { .. })).await;
+    let (_, entry) = stage.worker.primaries.iter_mut().next().unwrap();
+    let primary = entry.connected.as_mut().unwrap();
+    primary.push_connection_opened -= SHORT_LIVED;
+    let connection = primary.push_connection_number;
+    stage.worker.handle_pushes(Push::Ended { connection });
+    let opened =
+        stage.next_completion(|completion| matches!(completion, Completion::PushConnection { .. })).await;
     let number = stage.worker.pushes.next_number() - 1;
-    stage.worker.take_pushes(Push::Ended { connection: number });
-    stage.worker.handle_done(opened);
-    stage.worker.act();
-    assert!(stage.worker.members.is_empty() && stage.worker.finding.next.is_some());
-    stage.turn_until(|worker| worker.members.values().any(|member| member.up.is_some())).await;
+    stage.worker.handle_pushes(Push::Ended { connection: number });
+    stage.worker.handle_completion(opened);
+    stage.worker.send_pending();
+    assert!(stage.worker.primaries.is_empty() && stage.worker.lookup.next.is_some());
+    stage.run_until(|worker| worker.primaries.values().any(|entry| entry.connected.is_some())).await;
 }
 
 #[tokio::test]
-async fn subscriptions_are_not_asked_for_again_while_confirmations_come() {
+async fn subscriptions_are_not_retried_while_confirmations_arrive() {
     let server = Server::start();
     let Stage { mut worker, .. } = Stage::started(&server).await;
     let [first, second] = ["first", "second"].map(|name| Topic::parse(name).unwrap());
     let start = Instant::now();
-    worker.awaited.extend([(first.clone(), start), (second.clone(), start)]);
+    worker.unconfirmed.extend([(first.clone(), start), (second.clone(), start)]);
     let later = |seconds| start + Duration::from_secs(seconds);
     worker.note_confirmation(&first, later(3));
-    worker.ask_again_for_pushes(later(4));
-    assert_eq!(worker.awaited, HashMap::from([(second.clone(), start)]));
-    worker.ask_again_for_pushes(later(6));
-    assert!(worker.awaited[&second] > start);
+    worker.retry_subscriptions(later(4));
+    assert_eq!(worker.unconfirmed, HashMap::from([(second.clone(), start)]));
+    worker.retry_subscriptions(later(6));
+    assert!(worker.unconfirmed[&second] > start);
 }
 
 #[tokio::test]
-async fn a_topic_of_which_something_was_pushed_that_cannot_be_decoded_is_read() {
+async fn a_topic_with_an_invalid_push_is_read() {
     let server = Server::start();
     let mut stage = Stage::started(&server).await;
     let topic = Topic::parse("t").unwrap();
-    let order = Order::Subscribe(topic.clone());
-    stage.orders.send(order).unwrap_or_else(|_| panic!("the worker is there"));
-    let first = stage.next_done(is_read).await;
-    stage.worker.handle_done(first);
+    let command = BrokerCommand::Subscribe(topic.clone());
+    stage.commands.send(command).unwrap_or_else(|_| panic!("the worker is running"));
+    let first = stage.next_completion(is_read).await;
+    stage.worker.handle_completion(first);
     assert!(stage.worker.topics.is_confirmed(&topic));
     let credit = CreditPool::new(1, 1, || {}).take(1);
     let channel = stage.worker.keys.channel(&topic);
-    stage.worker.take_pushes(Push::Message { channel, payload: "nonsense".into(), credit });
-    assert!(stage.worker.complaints.0.contains_key("unexpected"));
-    stage.next_done(is_read).await;
+    stage.worker.handle_pushes(Push::Message { channel, payload: "nonsense".into(), credit });
+    assert!(stage.worker.problem_log.0.contains_key("unexpected"));
+    stage.next_completion(is_read).await;
 }

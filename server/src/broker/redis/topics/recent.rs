@@ -1,6 +1,6 @@
-//! The events that a topic delivers while it is being read, so that the answer can be extended to the current position.
+//! The events that a topic delivers while it is read for a recovery, so that the answer can be extended to the current position.
 //!
-//! Bound: [`MAX_KEPT_BYTES`], and the shared pool of all topics. Beyond it the oldest events are dropped.
+//! Bound: [`MAX_BUFFERED_BYTES`], and the shared pool of all topics. Beyond it the oldest events are dropped.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use crate::broker::redis::record::Entry;
 use crate::publication::credit::{Credit, CreditPool};
 use crate::publication::event_body::EventBody;
 
-/// Maximum size, per topic being read, of early entries, and of events delivered meanwhile; in bytes each.
-pub(super) const MAX_KEPT_BYTES: usize = 1 << 20;
+/// Maximum size of the entries that are out of order, and of the events delivered during a read, per topic; in bytes each.
+pub(super) const MAX_BUFFERED_BYTES: usize = 1 << 20;
 
-/// Overhead of a kept event in addition to its entry.
-pub(super) const KEPT_COST: usize = 96;
+/// Overhead of a buffered event in addition to its entry, in bytes.
+pub(super) const EVENT_OVERHEAD: usize = 96;
 
 /// The events delivered during a read, for recoveries whose read did not contain them. Offsets have no gaps.
 #[derive(Debug, Default)]
-pub(super) struct Meanwhile {
+pub(super) struct RecentEvents {
     /// The topic's position before the first of these events.
     pub(super) from: Option<Position>,
     pub(super) events: VecDeque<Delivered>,
     pub(super) bytes: usize,
     /// Whether events were dropped.
-    pub(super) is_cut: bool,
+    pub(super) is_truncated: bool,
 }
 
 #[derive(Debug)]
@@ -37,33 +37,33 @@ pub(super) struct Delivered {
     _credit: Credit,
 }
 
-impl Meanwhile {
+impl RecentEvents {
     pub(super) fn begin(from: Option<Position>) -> Self {
         Self { from, ..Self::default() }
     }
 
     pub(super) fn push(&mut self, entry: &Entry, body: EventBody, pool: &Arc<CreditPool>) {
-        let bytes = entry.bytes() + KEPT_COST;
+        let bytes = entry.bytes() + EVENT_OVERHEAD;
         let Entry { position, accepted, .. } = *entry;
         self.bytes += bytes;
         self.events.push_back(Delivered { position, body, accepted, bytes, _credit: pool.take(bytes) });
-        while (self.bytes > MAX_KEPT_BYTES || !pool.is_available())
+        while (self.bytes > MAX_BUFFERED_BYTES || !pool.is_available())
             && let Some(dropped) = self.events.pop_front()
         {
             self.bytes -= dropped.bytes;
             self.from = Some(dropped.position);
-            self.is_cut = true;
+            self.is_truncated = true;
         }
     }
 
-    /// Number of events up to this position. `None`: the topic was not at this position.
+    /// Number of events up to this position. `None`: this was not a position of the topic during the read.
     pub(super) fn index(&self, position: Position) -> Option<usize> {
         let from = self.from?;
         let index = usize::try_from(position.offset.checked_sub(from.offset)?).ok()?;
-        let stood = match index.checked_sub(1) {
+        let at_index = match index.checked_sub(1) {
             Some(last) => self.events.get(last)?.position,
             None => from,
         };
-        (stood == position).then_some(index)
+        (at_index == position).then_some(index)
     }
 }

@@ -1,25 +1,25 @@
-//! Problems with Redis, each with a sentence that says what to do.
+//! Problems with Redis, each with a sentence for the log that says what happened and what to do.
 
 use std::fmt;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-/// A problem with Redis, for the log.
+/// A problem with Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
-    /// The cause as a word for logs.
+pub(super) struct Problem {
+    /// The log field `cause`.
     pub(super) cause: &'static str,
-    /// What happened, and what to do.
+    /// The log line: what happened, and what to do.
     pub(super) sentence: String,
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sentence)
     }
 }
 
-impl Trouble {
+impl Problem {
     pub(super) fn new(cause: &'static str, sentence: impl Into<String>) -> Self {
         Self { cause, sentence: sentence.into() }
     }
@@ -28,103 +28,103 @@ impl Trouble {
     pub(super) fn timeout(what: &str) -> Self {
         Self::new(
             "timeout",
-            format!("{what} did not answer in time. Is it overloaded, paused, or behind a firewall?"),
+            format!("{what} did not answer in time. It may be overloaded, paused or behind a firewall"),
         )
     }
 
-    /// An error from a Sentinel rather than from Redis.
+    /// An error of a Sentinel.
     pub(super) fn of_sentinel(sentinel: &impl fmt::Display, error: &RedisError) -> Self {
-        let trouble = Self::from(error);
-        match trouble.cause {
+        let problem = Self::from(error);
+        match problem.cause {
             "noauth" => Self::new(
                 "noauth",
                 format!(
-                    "the Sentinel {sentinel} wants a password. Set broker.sentinel_password_file, and \
+                    "the Sentinel {sentinel} requires a password. Set broker.sentinel_password_file, and \
                      broker.sentinel_username for a user of its ACL"
                 ),
             ),
             _ if error.kind() == ErrorKind::AuthenticationFailed => Self::new(
                 "wrongpass",
                 format!(
-                    "the Sentinel {sentinel} knows no such user with this password. Check broker.sentinel_username and \
+                    "the Sentinel {sentinel} rejects the user name or the password. Check broker.sentinel_username and \
                      broker.sentinel_password_file"
                 ),
             ),
             "connection" => {
                 Self::new("connection", format!("no connection to the Sentinel {sentinel}: {error}"))
             }
-            _ => trouble,
+            _ => problem,
         }
     }
 
-    /// The connection was closed.
+    /// The node has closed the connection.
     pub(super) fn ended() -> Self {
-        Self::new("ended", "the connection to Redis was given up")
+        Self::new("ended", "the connection to Redis was closed")
     }
 
     /// Accepted messages could not be pushed to the nodes.
-    pub(super) fn untold(problem: &str) -> Self {
+    pub(super) fn not_pushed(problem: &str) -> Self {
         Self::new(
-            "untold",
-            format!("what was accepted could not be told to the nodes, which find it out later: {problem}"),
+            "not_pushed",
+            format!("accepted messages could not be pushed to the nodes, which read them later: {problem}"),
         )
     }
 
-    /// Keys held foreign data.
-    pub(super) fn of_foreign(keys: &[String]) -> Option<Self> {
+    /// These keys contained foreign data. `None`: there are no keys.
+    pub(super) fn foreign_keys(keys: &[String]) -> Option<Self> {
         let sentence = format!(
-            "{} held something that is no history, and was deleted: what is published is kept there again. Does something else \
-             write to keys that begin with broker.prefix?",
+            "{} contained foreign data, which was deleted so that messages can be stored there. Other software writes to keys \
+             that begin with broker.prefix",
             keys.first()?
         );
         Some(Self::new("foreign", sentence))
     }
 
-    /// An answer that this version does not understand.
+    /// `what` returned an answer that this version cannot parse.
     pub(super) fn unexpected(what: &str) -> Self {
         Self::new(
             "unexpected",
-            format!("{what} answered something unexpected. Is it Redis 6.2 or Valkey 7.2, or newer?"),
+            format!("{what} returned an unexpected answer. Redis 6.2, Valkey 7.2 or newer is required"),
         )
     }
 }
 
 pub(super) const NODE_OF_A_CLUSTER: &str = "this Redis is a node of a Cluster. Write redis+cluster://";
 
-const MIGRATING: &str = "a slot of the Cluster is being moved: what is in it waits until it has. If that does not end: redis-cli --cluster fix";
+const MIGRATING: &str = "a slot of the Cluster is being moved, and its topics wait until the move is complete. If it does not complete, run redis-cli --cluster fix";
 
-/// Causes and sentences by Redis' error code.
+/// Redis' error codes, each with the cause and the sentence.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
         "NOAUTH",
         "noauth",
-        "Redis wants a password. Set broker.password_file, and broker.username for a user of its ACL",
+        "Redis requires a password. Set broker.password_file, and broker.username for a user of its ACL",
     ),
     (
         "WRONGPASS",
         "wrongpass",
-        "Redis knows no such user with this password. Check broker.username and broker.password_file",
+        "Redis rejects the user name or the password. Check broker.username and broker.password_file",
     ),
     (
         "OOM",
         "oom",
-        "Redis has no memory left (maxmemory): nothing is acknowledged until it has. Give it more, or keep less history (history.events, history.seconds)",
+        "Redis is out of memory (maxmemory), and nothing is acknowledged until it has memory again. Raise maxmemory, or reduce history.events and history.seconds",
     ),
     (
         "READONLY",
         "readonly",
-        "this is a replica, which takes no writes. Name the primary, or use redis+sentinel://",
+        "this is a replica, which accepts no writes. Use the address of the primary, or redis+sentinel://",
     ),
-    ("MISCONF", "misconf", "Redis cannot save to its disk, and so takes no writes. See its log"),
-    ("LOADING", "loading", "Redis is loading its data, and takes commands soon"),
+    ("MISCONF", "misconf", "Redis cannot save to its disk, and therefore accepts no writes. See its log"),
+    ("LOADING", "loading", "Redis is loading its data and does not accept commands yet"),
     ("MASTERDOWN", "masterdown", "this replica has lost its primary"),
     ("CLUSTERDOWN", "clusterdown", "the Cluster is down: not all slots are served"),
     (
         "NOREPLICAS",
         "noreplicas",
-        "Redis has too few replicas (min-replicas-to-write), and so takes no writes",
+        "Redis has too few replicas (min-replicas-to-write), and therefore accepts no writes",
     ),
-    ("NOSCRIPT", "noscript", "Redis has forgotten the scripts (SCRIPT FLUSH): it is told them again"),
+    ("NOSCRIPT", "noscript", "Redis has lost the scripts (SCRIPT FLUSH), which are loaded again"),
     ("BUSY", "busy", "Redis is busy with another script"),
     ("CROSSSLOT", "crossslot", "this Redis is a Cluster. Write redis+cluster://"),
     ("MOVED", "moved", NODE_OF_A_CLUSTER),
@@ -132,7 +132,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("TRYAGAIN", "migrating", MIGRATING),
 ];
 
-impl From<&RedisError> for Trouble {
+impl From<&RedisError> for Problem {
     fn from(error: &RedisError) -> Self {
         let detail = error.detail().unwrap_or_default();
         let code = error.code().unwrap_or_default();
@@ -140,7 +140,7 @@ impl From<&RedisError> for Trouble {
             return Self::new(
                 "noperm",
                 format!(
-                    "Redis' ACL forbids something that is needed: {detail}. docs/scale.md has the line that is enough"
+                    "Redis' ACL denies a required command: {detail}. docs/scale.md contains a sufficient rule"
                 ),
             );
         }
@@ -155,7 +155,7 @@ impl From<&RedisError> for Trouble {
             return Self::new(
                 "noperm",
                 format!(
-                    "Redis' ACL forbids something that is needed: {detail}. docs/scale.md has the line that is enough"
+                    "Redis' ACL denies a required command: {detail}. docs/scale.md contains a sufficient rule"
                 ),
             );
         }
@@ -174,11 +174,11 @@ impl From<&RedisError> for Trouble {
         if error.is_io_error() || error.is_connection_dropped() {
             return Self::new("connection", format!("no connection to Redis: {error}"));
         }
-        Self::new("error", format!("Redis says: {error}"))
+        Self::new("error", format!("Redis returned an error: {error}"))
     }
 }
 
-impl From<RedisError> for Trouble {
+impl From<RedisError> for Problem {
     fn from(error: RedisError) -> Self {
         Self::from(&error)
     }
