@@ -261,7 +261,7 @@ impl Stage {
     }
 
     /// Waits until at most half as many of the `published` events are in flight as a topic keeps. On a busy machine Redis may
-    /// be silent for so long that its connections are replaced. EventBody events can then be read again; more would be a break.
+    /// be silent for so long that its connections are replaced. Stored events can then be read again; more would be a break.
     pub(super) fn keep_pace(&self, published: u64) {
         let published = usize::try_from(published).unwrap();
         self.wait_for(|| (published <= self.node.count() + KEPT / 2).then_some(()));

@@ -356,7 +356,7 @@ mod tests {
         let payload = Payload::from_encoder(Bytes::from(says.to_owned())).unwrap();
         let mut position = None;
         history.append(&topic(name), EventBody::new(&payload, Audience::default()), |at| {
-            position = Some(at)
+            position = Some(at);
         });
         position.unwrap()
     }

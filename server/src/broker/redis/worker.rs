@@ -290,7 +290,7 @@ impl Worker {
             }
             // An earlier receipt belongs to a connection that the publisher has replaced.
             BrokerCommand::AskHighest(publisher, receipt) => {
-                drop(self.highest_requests.insert(publisher, receipt))
+                drop(self.highest_requests.insert(publisher, receipt));
             }
             BrokerCommand::Subscribe(topic) => self.topics.subscribe(&topic),
             BrokerCommand::Unsubscribe(topic) => self.topics.unsubscribe(&topic, now),
@@ -329,7 +329,7 @@ impl Worker {
                 self.handle_push_connection(primary, number, connection);
             }
             Completion::Answered { primary, partition, answer } => {
-                self.handle_answer(primary, partition, answer)
+                self.handle_answer(primary, partition, answer);
             }
         }
     }

@@ -1,9 +1,10 @@
 -- Admits a node: checks that the prefix belongs to it, and returns the time since which the stored data is complete.
 --
 -- KEYS: the epoch, the cluster's id, the cluster's secret.
--- ARGV: the run id of this Redis, the id of the node's cluster, for a Redis that has none, the ids of the secrets that the node accepts,
--- the one that it signs with first.
--- Returns {1, the cluster's id, milliseconds since 1970}; or {0} where the nodes of this prefix have another secret.
+-- ARGV: the run id of this Redis process; the id of the node's cluster, used if Redis has none; the ids of the secrets that the node
+-- accepts, the signing one first.
+-- Returns {1, the cluster's id, Redis' clock}, or {0} if the nodes with this prefix have another secret. The clock is Unix time in
+-- milliseconds.
 
 local secret, known = redis.call('GET', KEYS[3]), false
 for number = 3, #ARGV do
@@ -14,7 +15,7 @@ if secret and not known then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- Another process has what this one was told to keep: perhaps not all of it.
+-- Another Redis process wrote the epoch, so this one may have lost data.
 local epoch = redis.call('GET', KEYS[1])
 if not epoch or string.match(epoch, ' (.*)') ~= ARGV[1] then
   redis.call('SET', KEYS[1], string.format('%.0f', now) .. ' ' .. ARGV[1])

@@ -1,18 +1,19 @@
 -- Compares the tags of topics with those that a node knows.
 --
--- KEYS: heads. ARGV: of each the tag (8 bytes) of its last event, as the node knows it; then, for how long (milliseconds) the heads
--- are kept from now on, or ''.
--- Returns the numbers (from 1) of those that differ.
+-- KEYS: the heads of the topics.
+-- ARGV: for each topic, the tag (8 bytes) of the last event that the node knows; then the new expiry of the heads in milliseconds, or ''
+-- to leave it unchanged.
+-- Returns the indexes (from 1) of the topics whose tags differ.
 
 local differ = {}
-local keep = ARGV[#KEYS + 1]
-for number, stands in ipairs(redis.call('MGET', unpack(KEYS))) do
-  if not stands or string.sub(stands, 9, 16) ~= ARGV[number] then
-    differ[#differ + 1] = number
+local expiry = ARGV[#KEYS + 1]
+for index, head in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if not head or string.sub(head, 9, 16) ~= ARGV[index] then
+    differ[#differ + 1] = index
   end
-  if keep ~= '' then
-    -- Where nothing can be written they are kept for longer the next time.
-    redis.pcall('PEXPIRE', KEYS[number], keep)
+  if expiry ~= '' then
+    -- If Redis accepts no writes, a later sweep renews the expiry.
+    redis.pcall('PEXPIRE', KEYS[index], expiry)
   end
 end
 return differ
