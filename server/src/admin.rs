@@ -32,7 +32,7 @@ use crate::metrics::Metrics;
 /// Maximum number of concurrent connections. Further ones wait in the kernel's accept queue.
 const MAX_CONNECTIONS: usize = 32;
 
-/// Time limit of a connection, so that a client that stops reading or writing does not occupy a place.
+/// Time limit of a connection, so that clients that stop reading or writing do not occupy the connections.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
 
 /// Delay before the next attempt after `accept` failed, for example because no file descriptor is left.
@@ -46,7 +46,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Clone, Debug)]
 pub struct Readiness {
     phase: Arc<AtomicU8>,
-    /// Set by the broker: whether it works.
+    /// Whether the broker works. Set by the broker.
     broker: Arc<AtomicBool>,
 }
 
@@ -95,9 +95,9 @@ pub async fn serve(
     readiness: Readiness,
     rules: watch::Receiver<String>,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         let connection = match listener.accept().await {
             Ok((connection, _)) => connection,
             Err(error) => {
@@ -114,7 +114,7 @@ pub async fn serve(
             {
                 debug!("a connection on admin_bind took too long");
             }
-            drop(place);
+            drop(permit);
         });
     }
 }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_ready_only_while_it_takes_sessions() {
+    async fn a_node_is_ready_only_while_it_accepts_sessions() {
         let readiness = working();
         let address = start(&readiness, &Arc::new(Metrics::new())).await;
         assert!(ask(address, "GET /healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
@@ -261,7 +261,7 @@ mod tests {
 
     /// With the clock paused, time jumps to the next timer when all tasks wait.
     #[tokio::test(start_paused = true)]
-    async fn silent_clients_occupy_their_places_for_a_bounded_time() {
+    async fn silent_clients_occupy_connections_for_a_bounded_time() {
         let address = start(&working(), &Arc::new(Metrics::new())).await;
         let began = tokio::time::Instant::now();
         let mut silent = Vec::new();

@@ -102,7 +102,7 @@ pub struct TicketArgs {
     /// The user's name
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// The user's id, a number or a text such as a UUID
+    /// The user's id, a number or a string such as a UUID
     #[arg(long, value_name = "ID")]
     pub uid: Option<UserId>,
     /// The organization's id
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_commands_are_declared_without_contradiction() {
+    fn the_command_line_is_declared_consistently() {
         Cli::command().debug_assert();
     }
 

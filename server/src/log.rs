@@ -59,7 +59,7 @@ pub fn start(settings: &LogSettings) {
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let registry = tracing_subscriber::registry().with(settings.filter.clone());
-    // An error means that a program that embeds the server has set up its own logging.
+    // An error means that a program that embeds the server has installed its own logger.
     let _ = if human {
         registry.with(lines.with_ansi(io::stderr().is_terminal())).try_init()
     } else {

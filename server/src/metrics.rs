@@ -1,6 +1,6 @@
 //! All metrics of a node, each declared once with name, help text and labels.
 //!
-//! Label values are constants of this program and the node's name, never input. The source code bounds their number.
+//! Label values are constants of this program and the node's name, never input, so their number is bounded.
 //! Counters of deliveries have no label and are incremented once per event and shard (`deliveries.inc_by(n)`), because all
 //! shards share the counter's cache line.
 
@@ -56,7 +56,7 @@ pub struct Metrics {
     pub subscriptions_refused: ByReason,
     /// Messages that the broker accepted.
     pub messages_accepted: BySource<Counter>,
-    /// Messages that a publisher sent again although the broker already had them.
+    /// Messages that a publisher resent although the broker had accepted them.
     pub messages_duplicate: Counter,
     /// Messages that were refused.
     pub messages_refused: ByReason,
@@ -168,7 +168,7 @@ impl Metrics {
     /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a String takes all that is written to it");
+        encode(&mut text, &self.registry).expect("writing to a String cannot fail");
         text
     }
 }

@@ -1,5 +1,5 @@
-//! The cluster that this node belongs to, which is announced to publishers. It changes if Redis loses its data and another
-//! node initializes it first.
+//! The cluster that this node belongs to, which is announced to publishers. It changes if Redis loses its data and another node
+//! initializes Redis first.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -50,12 +50,12 @@ mod tests {
     fn the_membership_lasts_since_the_node_joined_its_current_cluster() {
         let cluster = Cluster::default();
         assert_eq!(cluster.membership(100), None);
-        let said =
+        let membership =
             |id, seconds| Some(Membership { cluster: ClusterId(id), running: Duration::from_secs(seconds) });
         cluster.join(ClusterId(1), 100);
         cluster.join(ClusterId(1), 130);
-        assert_eq!(cluster.membership(142), said(1, 42));
+        assert_eq!(cluster.membership(142), membership(1, 42));
         cluster.join(ClusterId(2), 150);
-        assert_eq!(cluster.membership(151), said(2, 1), "nobody has seen it with another one since");
+        assert_eq!(cluster.membership(151), membership(2, 1), "since the last change");
     }
 }

@@ -43,7 +43,7 @@ impl MemoryBroker {
         Self { events, seen: Seen::new(max_publishers), history, metrics, cluster }
     }
 
-    /// Hands over an event while holding the lock of its topic. The payload is copied before the lock is taken.
+    /// Hands over an event while its topic is locked. The payload is copied before.
     fn hand_over(&self, item: Item, receipt: Option<Arc<Receipt>>) {
         let held = Held::new(item.credit, receipt);
         match item.content {
@@ -64,9 +64,9 @@ impl MemoryBroker {
         }
     }
 
-    /// Publishes a publisher's messages while holding the publisher's lock until their events are in the inboxes. After a
-    /// reconnect to another shard, the last messages of the old connection may still be in progress. Only the publisher itself
-    /// waits for this lock.
+    /// Publishes a publisher's messages, and holds the publisher's lock until their events are in the inboxes: after a reconnect
+    /// to another shard, the last messages of the old connection may still be in progress. Only connections of the same
+    /// publisher wait for this lock.
     fn publish_numbered(&self, publisher: PublisherId, publication: Publication, now: Instant) {
         let Publication { items, receipt, .. } = publication;
         let (mut accepted, mut duplicates) = (0, 0);
@@ -81,7 +81,7 @@ impl MemoryBroker {
             }
         });
         if let (1.., Some(receipt)) = (duplicates, &receipt) {
-            // Accepted over an earlier connection and possibly not written yet. A barrier waits for all events so far.
+            // Duplicates may be accepted but not written yet. A barrier waits until all earlier events are written.
             self.events.handle_barrier(receipt);
         }
         self.metrics.messages_accepted.of(Source::Link).inc_by(accepted);

@@ -2,22 +2,22 @@
 //!
 //! Every implementation keeps this contract, which `contract` tests:
 //!
-//! - **Acceptance.** A publication's receipt is settled only after the broker has accepted all of it, so that publishers send
-//!   again what is lost with a node. The broker of a single node settles it when the events are written as well; a broker
+//! - **Acceptance.** A publication's receipt is settled only after the broker has accepted all of its messages, so that
+//!   publishers resend messages that were lost with a node. The broker of a single node settles it when the events are written as well; a broker
 //!   between nodes may settle it before the events arrive.
-//! - **Deduplication.** A sequence number of a publisher is accepted once. Messages sent again after a reconnect are
-//!   acknowledged and dropped. A restarted broker may have lost its memory of numbers.
+//! - **Deduplication.** A sequence number of a publisher is accepted once. Messages resent after a reconnect are acknowledged
+//!   and dropped. A restarted broker may have lost the numbers.
 //! - **Order.** The messages of a publisher are accepted, and become events, in the order of their numbers. All shards of all
 //!   nodes see the events of a topic in the same order.
 //! - **Subscriptions.** The events of a topic arrive at the latest from the answer to a recovery that was requested after
 //!   [`Broker::subscribe`]. They may arrive earlier, and may stop after the last [`Broker::unsubscribe`].
 //! - **No gaps.** The offset of each event is one more than that of the topic's previous event, even if duplicates were
 //!   dropped in between. No two events of a topic have the same position.
-//! - **Consistent recovery.** The answer to a recovery is handed over after all events that it contains and before all others
-//!   of the topic. It says `complete` only if that is certain, and never for a position whose tag differs from that of the
-//!   event at its offset. A broker that cannot answer says so ([`Unavailable`]). The answers to one caller keep the order of
+//! - **Consistent recovery.** The answer to a recovery is handed over after all events that it contains and before all later
+//!   ones of the topic. It is `complete` only if that is certain, and never for a position whose tag differs from that of the
+//!   event at its offset. A broker that cannot answer returns [`Unavailable`]. The answers to one caller keep the order of
 //!   its requests.
-//! - **No blocking.** Callers never wait for the broker: a publication is answered by its receipt, a recovery by a callback.
+//! - **No blocking.** No call waits: a publication is answered by its receipt, a recovery by a callback.
 //!
 //! [`memory`] is the broker of a single node and has no external dependencies.
 
@@ -49,7 +49,7 @@ pub trait Broker: fmt::Debug + Send + Sync {
 
     /// Asks for the highest sequence number accepted from a publisher over earlier connections. The receipt carries the answer
     /// once all messages up to that number can be acknowledged. A partitioned broker may answer `None`; the publisher then
-    /// sends everything again.
+    /// resends all unacknowledged messages.
     fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant);
 
     /// Subscribes to a topic. Called by each shard for its first subscriber; the broker counts the calls.
@@ -102,19 +102,19 @@ pub struct Recovered {
 
 /// The recipient of a broker's events: a node.
 pub trait EventHandler: fmt::Debug + Send + Sync {
-    /// Whether the node has subscribers of this topic. If not, its events need not be handed over.
+    /// Whether the node has subscribers of this topic. If not, the topic's events need not be handed over.
     fn is_wanted(&self, topic: &Topic) -> bool;
 
     /// Delivers the topic's next event to the node's sessions. Credit and receipt of the event are released when it is written.
     fn handle_event(&self, event: Event);
 
-    /// Handles a break: events of this topic were lost. Sessions that can ask for missed events are told to; later events
+    /// Handles a break: events of this topic were lost. Sessions that can recover are closed with a code for it; later events
     /// follow.
     fn handle_break(&self, topic: &Topic);
 
-    /// Begins a line of shared disconnects, each with its position. Known disconnects only affect resume tickets. Unknown ones
-    /// that were accepted while this node was running may affect any of its sessions
-    /// ([`Beginning::may_affect_sessions_since`]).
+    /// Begins a timeline of shared disconnects, each with its position. Known disconnects only affect resume tickets. Unknown
+    /// ones that were accepted while this node was running may affect any of its sessions
+    /// ([`Beginning::may_mean_sessions_since`]).
     fn begin_line(&self, beginning: &Beginning);
 
     /// Releases the receipt when all events handled before are written.

@@ -1,9 +1,9 @@
-//! Deduplication: the highest accepted sequence number of each publisher, so that messages sent again after a reconnect are
-//! not delivered twice.
+//! Deduplication: the highest accepted sequence number of each publisher, so that messages resent after a reconnect are not
+//! delivered twice.
 //!
-//! Bound: `limits.remembered_publishers`. At the bound, the eighth that published least recently is forgotten, except for
-//! publishers that are publishing at the moment. The next message of a forgotten publisher counts as new. It would be delivered
-//! twice only if its acknowledgement had been lost that long ago.
+//! Bound: `limits.remembered_publishers`. At the bound, the least recently used eighth is forgotten, except for publishers that
+//! are publishing at the moment. The next message of a forgotten publisher counts as new; it is delivered twice only if it is a
+//! resend.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ struct Entry {
     last_used: Instant,
 }
 
-/// The highest accepted number of a publisher, locked so that nobody else publishes for it.
+/// The highest accepted number of a publisher, locked so that no other connection publishes for it.
 #[derive(Debug)]
 pub struct Numbers<'a>(MutexGuard<'a, Option<Seq>>);
 
@@ -39,7 +39,7 @@ impl Seen {
         *locked(&self.entry(publisher, now))
     }
 
-    /// Runs `publish` while nobody else publishes for this publisher.
+    /// Runs `publish` while no other connection publishes for this publisher.
     pub fn with_publisher<R>(
         &self,
         publisher: PublisherId,
@@ -80,9 +80,9 @@ fn forget_oldest(publishers: &mut HashMap<PublisherId, Entry>) {
     let (_, &mut limit, _) = ages.select_nth_unstable(to_forget - 1);
     publishers.retain(|_, entry| {
         let is_old = entry.last_used <= limit && Arc::strong_count(&entry.highest) == 1;
-        let is_kept = to_forget == 0 || !is_old;
-        to_forget -= usize::from(!is_kept);
-        is_kept
+        let is_retained = to_forget == 0 || !is_old;
+        to_forget -= usize::from(!is_retained);
+        is_retained
     });
 }
 

@@ -32,8 +32,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
                 tracing::warn!("{warning}");
             }
             let flags = cli.flags;
-            let read_again = Box::new(move || Settings::new(&read_config(&flags)?));
-            serve::serve(settings, read_again).map_err(|error| Failure::Failed(error.to_string()))
+            let read_settings = Box::new(move || Settings::new(&read_config(&flags)?));
+            serve::serve(settings, read_settings).map_err(|error| Failure::Failed(error.to_string()))
         }
         Command::CheckConfig { defaults: true } => check_config::show_defaults(&mut io::stdout()),
         Command::CheckConfig { defaults: false } => {

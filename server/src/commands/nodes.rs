@@ -57,14 +57,14 @@ fn problems(nodes: &[Listed], prefix: &str) -> Vec<String> {
         )
     });
     let mut problems: Vec<String> = silent.collect();
-    // A node that has stopped need not agree.
-    let there = || nodes.iter().filter(|node| node.is_present);
-    let versions: BTreeSet<&str> = there().map(|node| node.version.as_str()).collect();
+    // Silent nodes are not compared.
+    let present = || nodes.iter().filter(|node| node.is_present);
+    let versions: BTreeSet<&str> = present().map(|node| node.version.as_str()).collect();
     if versions.len() > 1 {
         let versions: Vec<&str> = versions.into_iter().collect();
         problems.push(format!("the nodes run different versions: {}", versions.join(", ")));
     }
-    let rules: BTreeSet<&str> = there().map(|node| node.rules.as_str()).collect();
+    let rules: BTreeSet<&str> = present().map(|node| node.rules.as_str()).collect();
     if rules.len() > 1 {
         problems.push(
             "the nodes have different rules, so permissions depend on the node. Compare their [[topics]], auth.allowed_origins \
@@ -115,7 +115,7 @@ fn table(nodes: &[Listed], now: u64) -> String {
     lines.collect()
 }
 
-/// Text from Redis, without control characters: any client of Redis may have written it.
+/// Text from Redis without control characters, because any client of Redis may have written it.
 fn printable(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).collect()
 }
@@ -168,16 +168,17 @@ mod tests {
 
     #[test]
     fn silent_nodes_and_differences_are_reported() {
-        let said = |nodes: &[Listed]| problems(nodes, "crm").join("\n");
-        assert!(said(&[]).contains("no node reported itself in the last 10 s under the prefix \"crm\""));
+        let reported = |nodes: &[Listed]| problems(nodes, "crm").join("\n");
+        assert!(reported(&[]).contains("no node reported itself in the last 10 s under the prefix \"crm\""));
         let silent = Listed { silent_milliseconds: 4210, is_present: false, ..node("web2") };
         assert!(
-            said(&[node("web1"), silent.clone()]).starts_with("web2 0.0.0.0:8080 has been silent for 4.2 s")
+            reported(&[node("web1"), silent.clone()])
+                .starts_with("web2 0.0.0.0:8080 has been silent for 4.2 s")
         );
         let newer = Listed { version: "0.2.0".to_owned(), ..node("web2") };
-        assert_eq!(said(&[node("web1"), newer]), "the nodes run different versions: 0.1.0, 0.2.0");
+        assert_eq!(reported(&[node("web1"), newer]), "the nodes run different versions: 0.1.0, 0.2.0");
         let other = Listed { rules: "f".to_owned(), ..node("web2") };
-        assert!(said(&[node("web1"), other]).starts_with("the nodes have different rules"));
+        assert!(reported(&[node("web1"), other]).starts_with("the nodes have different rules"));
         let ended = Listed { rules: "f".to_owned(), version: "0.0.9".to_owned(), ..silent };
         assert_eq!(problems(&[node("web1"), ended], "crm").len(), 1);
     }

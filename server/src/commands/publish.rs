@@ -14,7 +14,7 @@ use crate::cli::{DisconnectArgs, PublishArgs};
 use crate::config::Settings;
 
 /// Time limit for the server's answers and acknowledgements.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Publishes one payload, or one per line of standard input. Returns when all are acknowledged.
 pub(super) fn publish(arguments: PublishArgs, settings: Settings) -> Result<(), Failure> {
@@ -83,7 +83,7 @@ impl Publication {
     /// Queues a message. Waits while the queue is full.
     fn publish(&mut self, message: &Message) -> Result<(), Failure> {
         while self.publisher.publish(message.lend()).is_err() {
-            if !self.publisher.flush(PATIENCE) {
+            if !self.publisher.flush(TIMEOUT) {
                 return Err(self.not_acknowledged());
             }
         }
@@ -92,7 +92,7 @@ impl Publication {
 
     /// Waits for all acknowledgements and closes the link.
     fn finish(mut self) -> Result<(), Failure> {
-        let acknowledged = self.publisher.flush(PATIENCE);
+        let acknowledged = self.publisher.flush(TIMEOUT);
         let outcome = match self.publisher.refusals().last() {
             _ if !acknowledged => Err(self.not_acknowledged()),
             Some(refusal) => Err(Failure::Failed(refusal.to_string())),
@@ -106,7 +106,7 @@ impl Publication {
         let status = self.publisher.status();
         let (left, endpoints) = (status.queued + status.unacknowledged, &self.publisher.options().endpoints);
         let has = if endpoints.are_several() { "have" } else { "has" };
-        let why = status.last_error.unwrap_or_else(|| format!("no answer within {PATIENCE:?}"));
+        let why = status.last_error.unwrap_or_else(|| format!("no answer within {TIMEOUT:?}"));
         Failure::Failed(format!(
             "{endpoints} {has} not acknowledged {left} of {} messages: {why}",
             status.accepted

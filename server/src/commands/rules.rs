@@ -21,8 +21,8 @@ use crate::node::Node;
 use crate::policy::{HistoryOverride, Policies, TopicRule};
 use crate::session::Shared;
 
-/// Reads the configuration again, from the same files, environment and flags as at the start.
-pub type ReadAgain = Box<dyn Fn() -> Result<Settings, ConfigError>>;
+/// Reads the configuration from the files, environment and flags that were used at the start.
+pub type ReadSettings = Box<dyn Fn() -> Result<Settings, ConfigError>>;
 
 /// The rules in force, and the channels over which a reload distributes new ones.
 pub struct Rules {
@@ -32,7 +32,7 @@ pub struct Rules {
     secrets: watch::Sender<Vec<String>>,
     /// The [`hash`] of the rules in force.
     hash: watch::Sender<String>,
-    read_again: ReadAgain,
+    read_settings: ReadSettings,
     described: watch::Sender<String>,
 }
 
@@ -45,10 +45,10 @@ impl Rules {
         broker_passwords: watch::Sender<Passwords>,
         secrets: watch::Sender<Vec<String>>,
         hash: watch::Sender<String>,
-        read_again: ReadAgain,
+        read_settings: ReadSettings,
     ) -> Self {
         let described = watch::Sender::new(describe(&shared.policies, &shared.handshake.allowed_origins));
-        Self { shared, tls, broker_passwords, secrets, hash, read_again, described }
+        Self { shared, tls, broker_passwords, secrets, hash, read_settings, described }
     }
 
     /// The rules in force as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`. A rule that sets
@@ -59,7 +59,7 @@ impl Rules {
 
     /// Reads the configuration again and applies it in all shards. An invalid configuration changes nothing.
     pub fn reload(&mut self, node: &Node) {
-        let settings = match (self.read_again)() {
+        let settings = match (self.read_settings)() {
             Ok(settings) => settings,
             Err(error) => {
                 error!("SIGHUP: the configuration is invalid, the previous rules stay in force: {error}");
@@ -68,7 +68,7 @@ impl Rules {
         };
         self.hash.send_replace(hash(&settings));
         self.secrets.send_if_modified(|secrets| {
-            let now = ids_of_secrets(&settings.auth.verifiers);
+            let now = secret_ids(&settings.auth.verifiers);
             std::mem::replace(secrets, now.clone()) != now
         });
         let mut shared = Shared::clone(&self.shared);
@@ -77,7 +77,7 @@ impl Rules {
             Arc::new(shared.handshake.authenticator.with_keys(settings.auth.verifiers, settings.auth.signer));
         shared.handshake.allowed_origins = settings.auth.allowed_origins;
         self.shared = Arc::new(shared);
-        // Without a TLS address at the start a certificate is not used; with one it cannot be removed.
+        // The certificate is replaced only if TLS was enabled at the start and still is.
         self.tls.send_if_modified(|tls| {
             let is_used = tls.is_some() && settings.tls.is_some();
             if is_used {
@@ -116,7 +116,7 @@ fn renew_passwords(current: &watch::Sender<Passwords>, read: BrokerSettings) {
 }
 
 /// The key ids of all accepted secrets, the signing one first, by which nodes compare their secrets.
-pub fn ids_of_secrets(verifiers: &[Verifier]) -> Vec<String> {
+pub fn secret_ids(verifiers: &[Verifier]) -> Vec<String> {
     verifiers.iter().map(|verifier| format!("{:016x}", verifier.id().0)).collect()
 }
 
@@ -147,8 +147,8 @@ impl History {
     /// The bounds that a rule sets. `None` if it sets none and `[history]` applies.
     fn of(rule: &TopicRule) -> Option<Self> {
         let HistoryOverride { events, age } = rule.history();
-        let says_something = events.is_some() || age.is_some();
-        says_something.then(|| Self { events, seconds: age.map(|age| age.as_secs_f64()) })
+        let has_bounds = events.is_some() || age.is_some();
+        has_bounds.then(|| Self { events, seconds: age.map(|age| age.as_secs_f64()) })
     }
 }
 
@@ -193,16 +193,16 @@ mod tests {
             Settings::new(&load(&[], environment, []).unwrap()).unwrap().broker
         };
         let current = watch::Sender::new(broker("redis://:old@x").passwords());
-        let mut told = current.subscribe();
+        let mut receiver = current.subscribe();
         for same in ["redis://:old@x", ""] {
             renew_passwords(&current, broker(same));
-            assert!(!told.has_changed().unwrap(), "{same}");
+            assert!(!receiver.has_changed().unwrap(), "{same}");
         }
         renew_passwords(&current, broker("redis://:new@x"));
-        assert!(told.has_changed().unwrap());
-        assert_eq!(told.borrow_and_update().redis.as_ref().map(Password::expose), Some("new"));
+        assert!(receiver.has_changed().unwrap());
+        assert_eq!(receiver.borrow_and_update().redis.as_ref().map(Password::expose), Some("new"));
         renew_passwords(&current, broker("redis://x"));
-        assert_eq!(*told.borrow_and_update(), Passwords::default());
+        assert_eq!(*receiver.borrow_and_update(), Passwords::default());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::broker::Broker;
 use crate::broker::cluster::Cluster;
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::{self, RedisBroker};
-use crate::commands::rules::{self, ReadAgain, Rules};
+use crate::commands::rules::{self, ReadSettings, Rules};
 use crate::config::broker::{BrokerSettings, Passwords};
 use crate::config::settings::{AdminBind, Settings};
 use crate::connection::limits::{Capacity, ConnectionLimits};
@@ -69,9 +69,9 @@ const PING_PAYLOAD: &[u8] = b"\"Connection keep alive\"";
 
 /// Runs the server until SIGTERM or SIGINT. It then serves for another `drain_grace_seconds`, and ends when everything that was
 /// accepted is written, or after `drain_seconds`. SIGHUP reloads the rules.
-pub fn serve(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
+pub fn serve(settings: Settings, read_settings: ReadSettings) -> Result<(), ServeError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-    runtime.block_on(run_node(settings, read_again))
+    runtime.block_on(run_node(settings, read_settings))
 }
 
 /// Why the server could not start, or ended unexpectedly.
@@ -99,7 +99,7 @@ pub enum ServeError {
     Shard,
 }
 
-async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
+async fn run_node(settings: Settings, read_settings: ReadSettings) -> Result<(), ServeError> {
     let mut inherited = Inherited::from_environment().map_err(ServeError::Start)?;
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
@@ -119,7 +119,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let tls = watch::Sender::new(settings.tls.clone());
     let broker_passwords = watch::Sender::new(settings.broker.passwords());
-    let secrets = watch::Sender::new(rules::ids_of_secrets(&settings.auth.verifiers));
+    let secrets = watch::Sender::new(rules::secret_ids(&settings.auth.verifiers));
     let rules_hash = watch::Sender::new(rules::hash(&settings));
     let (drain_grace, drain_time, oro_ping) = (settings.drain_grace, settings.drain, settings.oro_ping);
     let sending = trial::choose(settings.send_together);
@@ -128,20 +128,20 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
     let revocations = revocations(&settings)?;
-    let renewed = Renewed {
+    let reloaded = ReloadedSettings {
         passwords: broker_passwords.subscribe(),
         secrets: secrets.subscribe(),
         rules_hash: rules_hash.subscribe(),
     };
     let Joined { node, used_tickets, has_broker } =
-        join(&settings, handles, history, revocations.clone(), renewed, &metrics)?;
+        join(&settings, handles, history, revocations.clone(), reloaded, &metrics)?;
     let node = Arc::new(node);
     let cluster = node.cluster();
     let shared =
         Arc::new(shared(settings, cluster, used_tickets, Arc::clone(&has_broker), revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, sending.together)?;
     let current_tls = tls.subscribe();
-    let mut rules = Rules::new(shared, tls, broker_passwords, secrets, rules_hash, read_again);
+    let mut rules = Rules::new(shared, tls, broker_passwords, secrets, rules_hash, read_settings);
 
     let readiness = Readiness::new(has_broker);
     let mut tasks = JoinSet::new();
@@ -154,7 +154,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         info!(address = %listener.bind(), "listening");
         tasks.spawn_on(accept_connections(listener, Arc::clone(&distributor)), &runtime);
     }
-    tasks.spawn(look_at_the_clock(Arc::clone(&node)));
+    tasks.spawn(run_node_timer(Arc::clone(&node)));
     if !oro_ping.is_zero() {
         tasks.spawn(publish_pings(Arc::clone(&node), oro_ping));
     }
@@ -192,7 +192,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     info!(signal = request.label(), seconds = drain_time.as_secs_f64(), "draining");
     let until = Instant::now() + drain_time;
     supervisor::stopping();
-    // The shard that accepts may be stuck: its end is waited for below.
+    // A shard that accepts connections may be stuck, so this wait is bounded. The end of the shards is awaited below.
     let _ = timeout_at(until, tasks.shutdown()).await;
     drain::drain(node.shards(), until.into_std()).await;
     if timeout_at(until + LAST_WAIT, shards.all_ended()).await.is_err() {
@@ -273,7 +273,7 @@ fn capacity(settings: &Settings, descriptors: u64) -> Capacity {
 /// The revocations of resume tickets. `None` if resume tickets are disabled. With Redis, only Redis stores them.
 fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalError> {
     let (seconds, directory) = (settings.auth.resume.as_secs(), settings.auth.state_directory.as_deref());
-    // As many disconnects as may be in flight, so that none is forgotten before its sessions have ended.
+    // At least as many disconnects as may be in flight, so that none is forgotten before its sessions have ended.
     let max = settings.limits.publisher_messages.max(LEAST_REVOCATIONS);
     let is_shared = matches!(settings.broker, BrokerSettings::Redis(_));
     let revocations = match directory {
@@ -296,12 +296,12 @@ fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalE
 struct Joined {
     node: Node,
     used_tickets: UsedTickets,
-    /// Set by the broker: whether it works.
+    /// Whether the broker works. Set by the broker.
     has_broker: Arc<AtomicBool>,
 }
 
 /// Settings of the broker that SIGHUP may change.
-struct Renewed {
+struct ReloadedSettings {
     passwords: watch::Receiver<Passwords>,
     secrets: watch::Receiver<Vec<String>>,
     rules_hash: watch::Receiver<String>,
@@ -313,7 +313,7 @@ fn join(
     shards: Vec<ShardHandle>,
     rules: HistoryRules,
     revocations: Option<Arc<Revocations>>,
-    renewed: Renewed,
+    reloaded: ReloadedSettings,
     metrics: &Arc<Metrics>,
 ) -> Result<Joined, ServeError> {
     let limits = &settings.limits;
@@ -330,14 +330,14 @@ fn join(
     };
     let broker = redis::Settings {
         redis,
-        passwords: renewed.passwords,
+        passwords: reloaded.passwords,
         rules,
         resume: settings.auth.resume,
         max_publishers: limits.remembered_publishers,
-        secrets: renewed.secrets,
+        secrets: reloaded.secrets,
         node: metrics.node.to_string(),
         bind: settings.bind.first().map(|bind| bind.address.to_string()).unwrap_or_default(),
-        rules_hash: renewed.rules_hash,
+        rules_hash: reloaded.rules_hash,
     };
     let mut shared = None;
     let open = |events| {
@@ -386,7 +386,7 @@ async fn accept_connections(listener: WatchedListener, distributor: Arc<Distribu
 }
 
 /// Calls [`Node::handle_timeout`] periodically, so that the node drops expired state.
-async fn look_at_the_clock(node: Arc<Node>) {
+async fn run_node_timer(node: Arc<Node>) {
     let mut tick = interval_at(Instant::now() + NODE_TICK, NODE_TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -428,10 +428,10 @@ struct Shards {
     ended: mpsc::UnboundedReceiver<()>,
 }
 
-/// Reports the end of a shard's thread when it is dropped, also after a panic.
-struct TellsTheEnd(mpsc::UnboundedSender<()>);
+/// Reports the end of a shard's thread on drop, also after a panic.
+struct EndNotifier(mpsc::UnboundedSender<()>);
 
-impl Drop for TellsTheEnd {
+impl Drop for EndNotifier {
     fn drop(&mut self) {
         // An error means that the process is already ending.
         let _ = self.0.send(());
@@ -449,7 +449,7 @@ impl Shards {
         let mut runtimes = Vec::with_capacity(inboxes.len());
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (node, shared) = (Arc::clone(node), Arc::clone(shared));
-            let tells = TellsTheEnd(sender.clone());
+            let notifier = EndNotifier(sender.clone());
             let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
             runtimes.push(runtime.handle().clone());
             thread::Builder::new()
@@ -457,7 +457,7 @@ impl Shards {
                 .spawn(move || {
                     // Created in its thread, which its sessions never leave.
                     let made = Shard::new(number, node, shared);
-                    run_shard(number, &runtime, run::run(made, inbox, send_together), &tells);
+                    run_shard(number, &runtime, run::run(made, inbox, send_together), &notifier);
                 })
                 .map_err(ServeError::Start)?;
         }
@@ -488,7 +488,7 @@ fn run_shard(
     number: usize,
     runtime: &Runtime,
     shard: impl Future<Output = io::Result<()>>,
-    _tells: &TellsTheEnd,
+    _notifier: &EndNotifier,
 ) {
     if let Err(error) = runtime.block_on(shard) {
         error!(shard = number, %error, "the event loop failed");

@@ -19,8 +19,8 @@ pub(super) fn ticket(
 }
 
 fn identity(arguments: &TicketArgs) -> Identity {
-    let somebody = arguments.user.is_some() || arguments.uid.is_some();
-    let role = arguments.role.unwrap_or(if somebody { Role::User } else { Role::Anonymous });
+    let has_user = arguments.user.is_some() || arguments.uid.is_some();
+    let role = arguments.role.unwrap_or(if has_user { Role::User } else { Role::Anonymous });
     Identity {
         role,
         user: arguments.user.clone(),

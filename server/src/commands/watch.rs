@@ -33,7 +33,7 @@ use crate::process::Requests;
 
 /// Time limit for the connection and for each answer of the handshake. Also the idle time after which a ping is sent, and the
 /// time limit for its answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Lifetime of the ticket, which is used at once.
 const TICKET_SECONDS: u64 = 60;
@@ -127,7 +127,7 @@ impl Stream for UnixStream {}
 /// The connection of `watch`.
 struct Watched {
     websocket: WebSocket<MaybeTlsStream<Box<dyn Stream>>>,
-    asked: bool,
+    ping_sent: bool,
 }
 
 fn connect(endpoint: &Endpoint, ticket: &str) -> Result<Watched, String> {
@@ -138,8 +138,8 @@ fn connect(endpoint: &Endpoint, ticket: &str) -> Result<Watched, String> {
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
     let request = request(endpoint, ticket).map_err(|error| error.to_string())?;
     match client_tls_with_config(request, stream, Some(config), None) {
-        Ok((websocket, _)) => Ok(Watched { websocket, asked: false }),
-        Err(HandshakeError::Interrupted(_)) => Err(format!("no answer within {PATIENCE:?}")),
+        Ok((websocket, _)) => Ok(Watched { websocket, ping_sent: false }),
+        Err(HandshakeError::Interrupted(_)) => Err(format!("no answer within {TIMEOUT:?}")),
         Err(HandshakeError::Failure(Error::Http(response))) => {
             let answer = response.body().as_deref().unwrap_or_default();
             Err(format!(
@@ -168,15 +168,15 @@ fn open(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
     match endpoint {
         Endpoint::Unix { path } => {
             let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             Ok(Box::new(stream))
         }
         Endpoint::Web { host, port, .. } => {
             let mut last = io::Error::from(io::ErrorKind::NotFound);
             for address in (host.as_str(), *port).to_socket_addrs()? {
-                match TcpStream::connect_timeout(&address, PATIENCE) {
+                match TcpStream::connect_timeout(&address, TIMEOUT) {
                     Ok(stream) => {
-                        stream.set_read_timeout(Some(PATIENCE))?;
+                        stream.set_read_timeout(Some(TIMEOUT))?;
                         return Ok(Box::new(stream));
                     }
                     Err(error) => last = error,
@@ -225,7 +225,7 @@ impl Watched {
             let silent = matches!(&message, Err(Error::Io(error)) if is_timeout(error));
             match message {
                 Ok(Message::Text(text)) => {
-                    self.asked = false;
+                    self.ping_sent = false;
                     return decode_server(&Bytes::from(text))
                         .map_err(|error| format!("the server sent an invalid WAMP v1 message: {error}"));
                 }
@@ -233,12 +233,12 @@ impl Watched {
                     let code = u16::from(frame.code);
                     return Err(format!("the server closed the connection: {code} {}", shown(&frame.reason)));
                 }
-                Ok(_) => self.asked = false,
-                Err(_) if silent && !self.asked => {
-                    self.asked = true;
+                Ok(_) => self.ping_sent = false,
+                Err(_) if silent && !self.ping_sent => {
+                    self.ping_sent = true;
                     self.websocket.send(Message::Ping(Bytes::new())).map_err(lost)?;
                 }
-                Err(_) if silent => return Err(format!("no sign of life for {:?}", 2 * PATIENCE)),
+                Err(_) if silent => return Err(format!("no answer for {:?}", 2 * TIMEOUT)),
                 Err(error) => return Err(lost(error)),
             }
         }
@@ -291,10 +291,10 @@ mod tests {
             // Reads until the other end closes the connection.
             let _ = io::copy(&mut stream, &mut io::sink());
         });
-        let Err(said) = connect(&endpoint, "a ticket") else { panic!("it is connected") };
+        let Err(error) = connect(&endpoint, "a ticket") else { panic!("connected") };
         assert!(
-            said.starts_with("TLS: the server at this address does not speak TLS. Write ws://"),
-            "{said}"
+            error.starts_with("TLS: the server at this address does not speak TLS. Write ws://"),
+            "{error}"
         );
     }
 

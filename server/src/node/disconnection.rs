@@ -1,4 +1,4 @@
-//! A disconnect on its way to the shards, with the number of sessions that it has ended so far.
+//! A disconnect that all shards handle, with the number of sessions that it has ended so far.
 //!
 //! Each shard ends its own matching sessions without knowledge of the others. The last shard to drop the disconnect logs the
 //! total.

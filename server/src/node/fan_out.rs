@@ -23,13 +23,13 @@ pub struct FanOut {
     /// The revocations. `None`: resume tickets are disabled.
     revocations: Option<Arc<Revocations>>,
     /// The start of this node, as Unix time in seconds.
-    begun: u64,
+    started: u64,
 }
 
 impl FanOut {
     /// The fan-out to these shards, which have no subscribers yet.
     pub fn new(shards: Vec<ShardHandle>, revocations: Option<Arc<Revocations>>) -> Self {
-        Self { interest: Interest::new(), shards, revocations, begun: unix_time() }
+        Self { interest: Interest::new(), shards, revocations, started: unix_time() }
     }
 
     /// The shards.
@@ -102,7 +102,7 @@ impl EventHandler for FanOut {
             revocations.begin_line(beginning);
         }
         // Old tickets are invalidated first.
-        if beginning.may_affect_sessions_since(self.begun) {
+        if beginning.may_mean_sessions_since(self.started) {
             warn!(
                 "ending all browser sessions, which reconnect with a new ticket: this node may have missed disconnects"
             );
@@ -155,7 +155,7 @@ mod tests {
         fan_out.handle_event(Event::Disconnect(Disconnect::Session(session), None, Held::new(credit, None)));
         assert!(revocations.check(&ticket, &identity).is_err());
         assert!(revocations.of_new_ticket([session].into_iter(), &identity, number).is_none());
-        assert!(inbox.try_recv().is_ok(), "now the shard is notified");
+        assert!(inbox.try_recv().is_ok(), "the shard is notified afterwards");
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
         };
         for before in [0, unix_time() - 3600] {
             fan_out.begin_line(&line(before));
-            assert!(inbox.try_recv().is_err(), "nobody was there");
+            assert!(inbox.try_recv().is_err(), "no session can be affected");
         }
         let begun = revocations.of_new_session(&Identity::anonymous(), u64::MAX).unwrap();
         fan_out.begin_line(&line(unix_time()));

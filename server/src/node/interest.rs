@@ -34,7 +34,7 @@ pub struct Interest {
     stripes: [RwLock<HashMap<Topic, ShardSet>>; STRIPES],
 }
 
-/// There are many, because a map that grows or shrinks moves all its entries while shards wait for its lock.
+/// Number of stripes. It is high because a map that grows or shrinks moves all its entries while shards wait for its lock.
 const STRIPES: usize = 256;
 
 /// A stripe is shrunk when its capacity is this many times its length. The factor keeps shrinking rare.

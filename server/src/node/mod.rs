@@ -1,6 +1,6 @@
 //! A node: one running server. It passes publications to the broker, and the broker's events to the shards with subscribers.
 //!
-//! It has no thread of its own: shards call it. It knows shards only by their handles.
+//! It has no thread of its own: shards and the broker call it. It knows shards only by their handles.
 
 pub mod disconnection;
 pub mod drain;
@@ -83,7 +83,7 @@ impl Node {
         self.broker.cluster()
     }
 
-    /// Whether credit is available. If not, the shards are notified when it is worth asking again.
+    /// Whether credit is available. If not, the shards are notified when it is returned.
     pub fn has_credit(&self) -> bool {
         self.credit.is_available()
     }
@@ -154,27 +154,27 @@ mod tests {
     use super::*;
     use crate::broker::HandOver;
 
-    /// A broker that records the subscriptions, and whether the fan-out accepted events by then.
+    /// A broker that records calls, each with whether the fan-out accepted events at that time.
     #[derive(Debug)]
-    struct Told {
+    struct RecordingBroker {
         fan_out: Arc<FanOut>,
-        told: Arc<Mutex<Vec<(&'static str, bool)>>>,
+        calls: Arc<Mutex<Vec<(&'static str, bool)>>>,
     }
 
-    impl Told {
-        fn tell(&self, what: &'static str, topic: &Topic) {
-            self.told.lock().unwrap().push((what, self.fan_out.is_wanted(topic)));
+    impl RecordingBroker {
+        fn record(&self, call: &'static str, topic: &Topic) {
+            self.calls.lock().unwrap().push((call, self.fan_out.is_wanted(topic)));
         }
     }
 
-    impl Broker for Told {
+    impl Broker for RecordingBroker {
         fn publish(&self, _: Publication, _: Instant) {}
         fn ask_highest(&self, _: PublisherId, _: Arc<Receipt>, _: Instant) {}
         fn subscribe(&self, topic: &Topic) {
-            self.tell("subscribe", topic);
+            self.record("subscribe", topic);
         }
         fn unsubscribe(&self, topic: &Topic) {
-            self.tell("unsubscribe", topic);
+            self.record("unsubscribe", topic);
         }
         fn recover(&self, _: &Topic, _: Option<Since>, _: usize, _: HandOver) {}
         fn set_rules(&self, _: HistoryRules) {}
@@ -186,10 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_is_told_of_a_subscription_once_its_shard_is_registered() {
-        let told = Arc::new(Mutex::default());
+    fn a_shard_is_registered_before_the_broker_subscribes() {
+        let calls = Arc::new(Mutex::default());
         let fan_out = Arc::new(FanOut::new(Vec::new(), None));
-        let broker = Box::new(Told { fan_out: Arc::clone(&fan_out), told: Arc::clone(&told) });
+        let broker = Box::new(RecordingBroker { fan_out: Arc::clone(&fan_out), calls: Arc::clone(&calls) });
         let node = Node { broker, fan_out, credit: CreditPool::new(1, 1, || {}) };
         let topic = Topic::parse("t").unwrap();
         for shard in [0, 1] {
@@ -200,6 +200,6 @@ mod tests {
         }
         let expected =
             [("subscribe", true), ("subscribe", true), ("unsubscribe", true), ("unsubscribe", false)];
-        assert_eq!(*told.lock().unwrap(), expected);
+        assert_eq!(*calls.lock().unwrap(), expected);
     }
 }

@@ -1,7 +1,7 @@
 //! A node's name, which identifies it in the log, in `orosync_node_info` and in the answer to `orosync/session`.
 //!
-//! It is random and changes with each start. A host name would not do: several machines may have the same one, and any client
-//! can ask for the node's name but should not learn host names.
+//! It is random and changes with each start. A host name is not suitable: several machines may have the same one, and clients,
+//! which can ask for the node's name, must not learn host names.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,10 +1,11 @@
-//! The tests of the broker's contract. Each broker's tests call [`test`], and also [`test_nodes`] if it connects several nodes.
+//! The tests of the broker's contract. The tests of each broker call [`test`], and also [`test_nodes`] if it connects several
+//! nodes.
 //!
 //! A broker may work within the call or later, settle receipts on acceptance or when everything is written, and keep data of
-//! earlier tests: each test has its own topics and publishers.
+//! earlier tests, because each test has its own topics and publishers.
 
-mod elsewhere;
 mod nodes;
+mod remote;
 mod stage;
 
 use std::sync::{Arc, Barrier};
@@ -15,7 +16,7 @@ use orosync_protocol::{Position, Seq};
 
 use super::{Broker, EventHandler, Since};
 use crate::publication::{Author, Content, Publication};
-use stage::{KEPT, Names, Said, Stage, numbers, said_by, settled};
+use stage::{MAX_STORED, Names, Observed, Stage, numbers, payload_of, settled};
 
 pub(super) use nodes::test_nodes;
 
@@ -24,7 +25,8 @@ pub(super) use nodes::test_nodes;
 pub(super) enum Highest {
     /// The highest number.
     Known,
-    /// `None`, so that the publisher sends everything again: in a partitioned broker each partition has its own number.
+    /// `None`, so that the publisher resends all unacknowledged messages: in a partitioned broker each partition has its own
+    /// number.
     Unknown,
 }
 
@@ -37,16 +39,16 @@ impl Highest {
     }
 }
 
-/// Tests a broker that remembers ten publishers and keeps [`KEPT`] events per topic. `open` creates one for each test.
+/// Tests a broker that remembers ten publishers and stores [`MAX_STORED`] events per topic. `open` creates one for each test.
 pub(super) fn test(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>, highest: Highest) {
     let stage = || Stage::new(&open, Names::new());
-    what_is_sent_again_is_published_once_and_in_order(&stage(), highest);
-    what_is_sent_again_is_not_acknowledged_before_it_is_accepted(&stage(), highest);
-    everything_published_is_an_event(&stage());
-    credit_comes_back_when_events_are_written_and_duplicates_dropped(&stage());
-    events_of_a_topic_come_one_after_the_other(&stage());
-    offsets_have_no_hole_where_duplicates_were_dropped(&stage());
-    a_recovery_has_what_came_before_it_and_nothing_else(&stage());
+    resent_messages_are_published_once_and_in_order(&stage(), highest);
+    resent_messages_are_not_acknowledged_before_they_are_accepted(&stage(), highest);
+    all_kinds_of_content_become_events(&stage());
+    credit_is_returned_when_events_are_written_and_duplicates_dropped(&stage());
+    all_receivers_get_the_events_of_a_topic_in_the_same_order(&stage());
+    dropped_duplicates_leave_no_gap_between_offsets(&stage());
+    a_recovery_contains_the_events_handed_over_before_it_and_no_others(&stage());
     a_recovery_is_complete_only_from_a_position_of_the_topic(&stage());
 }
 
@@ -58,7 +60,7 @@ pub(super) fn test_order_over_topics(open: impl Fn(Arc<dyn EventHandler>) -> Box
     assert_eq!(stage.written(3), ["1", &disconnect, "3"]);
 }
 
-fn what_is_sent_again_is_published_once_and_in_order(stage: &Stage, known: Highest) {
+fn resent_messages_are_published_once_and_in_order(stage: &Stage, known: Highest) {
     assert_eq!(settled([stage], &stage.highest(1)), None);
     let first = stage.publish(1, 1, 3);
     let mut all = stage.written(3);
@@ -68,16 +70,16 @@ fn what_is_sent_again_is_published_once_and_in_order(stage: &Stage, known: Highe
     settled([stage], &again);
     assert_eq!(all, numbers(1..=5));
     assert_eq!(settled([stage], &stage.highest(1)), known.expect(5));
-    assert_eq!(settled([stage], &stage.highest(2)), None, "of another publisher");
+    assert_eq!(settled([stage], &stage.highest(2)), None, "another publisher");
     stage.assert_nothing_more();
 }
 
-fn what_is_sent_again_is_not_acknowledged_before_it_is_accepted(stage: &Stage, known: Highest) {
+fn resent_messages_are_not_acknowledged_before_they_are_accepted(stage: &Stage, known: Highest) {
     let first = stage.publish(1, 1, 1);
     let (again, highest) = (stage.publish(1, 1, 1), stage.highest(1));
-    assert_eq!(stage.came(1).len(), 1);
+    assert_eq!(stage.received(1).len(), 1);
     if again.is_settled() || highest.is_settled() {
-        // The broker does not wait for the events to be written: they are not.
+        // The broker settles receipts although the events are not written.
         stage.wait_for(|| first.is_settled().then_some(()));
     }
     for answer in [&first, &again] {
@@ -87,7 +89,7 @@ fn what_is_sent_again_is_not_acknowledged_before_it_is_accepted(stage: &Stage, k
     stage.assert_nothing_more();
 }
 
-fn everything_published_is_an_event(stage: &Stage) {
+fn all_kinds_of_content_become_events(stage: &Stage) {
     publish_to_everything(stage);
     let mut all = stage.written(3);
     all.sort_unstable();
@@ -96,12 +98,12 @@ fn everything_published_is_an_event(stage: &Stage) {
     assert_eq!(all, expected);
     for author in [Author::Browser, Author::Server] {
         publish_one(stage, author, None, stage.message("a", 4));
-        assert_eq!(stage.written(1), ["4"], "without a number nothing is a duplicate");
+        assert_eq!(stage.written(1), ["4"], "a message without a number is never a duplicate");
     }
     stage.assert_nothing_more();
 }
 
-/// Publishes to two topics, and a disconnect in between, which is sent again.
+/// Publishes to two topics, and a disconnect in between, which is resent.
 fn publish_to_everything(stage: &Stage) {
     let publisher = Author::Publisher(stage.names.publisher(1));
     let disconnect = || Content::Disconnect(stage.names.target());
@@ -116,7 +118,7 @@ fn publish_one(stage: &Stage, author: Author, seq: Option<u64>, content: Content
     stage.broker.publish(Publication { author, items, receipt: None }, Instant::now());
 }
 
-fn credit_comes_back_when_events_are_written_and_duplicates_dropped(stage: &Stage) {
+fn credit_is_returned_when_events_are_written_and_duplicates_dropped(stage: &Stage) {
     let answers = [stage.publish(1, 1, 5), stage.publish(1, 1, 5)];
     assert_eq!(stage.written(5), numbers(1..=5));
     for answer in &answers {
@@ -128,7 +130,7 @@ fn credit_comes_back_when_events_are_written_and_duplicates_dropped(stage: &Stag
     });
 }
 
-fn events_of_a_topic_come_one_after_the_other(stage: &Stage) {
+fn all_receivers_get_the_events_of_a_topic_in_the_same_order(stage: &Stage) {
     const PUBLISHERS: u64 = 4;
     const EACH: u64 = 2000;
     const ALL: usize = 8000;
@@ -146,32 +148,32 @@ fn events_of_a_topic_come_one_after_the_other(stage: &Stage) {
             });
         }
     });
-    let all = stage.came(ALL);
+    let all = stage.received(ALL);
     assert_eq!(all.len(), ALL);
-    let [one, other] = [0, 1].map(|receiver| stage.node.said(receiver));
-    assert!(one == other, "two receivers see the same order");
-    assert_no_hole(&all);
+    let [one, other] = [0, 1].map(|receiver| stage.node.observed(receiver));
+    assert!(one == other, "both receivers get the same order");
+    assert_no_gap(&all);
 }
 
-fn offsets_have_no_hole_where_duplicates_were_dropped(stage: &Stage) {
+fn dropped_duplicates_leave_no_gap_between_offsets(stage: &Stage) {
     stage.publish(1, 1, 3);
     stage.publish(1, 2, 3);
     stage.publish(1, 3, 5);
     stage.publish(2, 1, 1);
-    let all = stage.came(6);
+    let all = stage.received(6);
     assert_eq!(all.len(), 6);
-    assert_no_hole(&all);
+    assert_no_gap(&all);
     stage.assert_nothing_more();
 }
 
 /// Checks the offsets of one topic, which also shows that no two positions are the same.
-fn assert_no_hole(events: &[Said]) {
-    let offsets: Vec<_> = events.iter().map(|said| said.position.unwrap().offset).collect();
+fn assert_no_gap(events: &[Observed]) {
+    let offsets: Vec<_> = events.iter().map(|event| event.position.unwrap().offset).collect();
     assert!(offsets.windows(2).all(|pair| pair[1] == pair[0] + 1), "{offsets:?}");
 }
 
-/// While others publish, all events in a recovery are handed over before it, and all others after it.
-fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
+/// While messages are published, a recovery contains all events handed over before it, and none handed over later.
+fn a_recovery_contains_the_events_handed_over_before_it_and_no_others(stage: &Stage) {
     const ALL: u64 = 2000;
     let topic = stage.names.topic("t");
     let start = stage.recover(&topic, None);
@@ -190,9 +192,9 @@ fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
                 // On a busy machine Redis may not answer in time.
                 Some((recovered.ok()?, before))
             });
-            // The recovery also contains events that arrive while it is in progress, beyond those that are kept.
+            // The recovery also contains events that arrive during its read, in addition to the stored ones.
             let events = recovered.events.len();
-            assert!((before.min(KEPT)..=before).contains(&events), "{events} of {before}");
+            assert!((before.min(MAX_STORED)..=before).contains(&events), "{events} of {before}");
             assert_eq!(recovered.complete, events == before);
             assert_eq!(recovered.events.last().map_or(start.position, |(at, _)| *at), recovered.position);
         }
@@ -200,9 +202,9 @@ fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
     let written = stage.written(2000);
     assert_eq!(written, numbers(1..=ALL));
     let all = stage.recover(&topic, Some(since));
-    let stored: Vec<_> = all.events.iter().map(|(_, body)| said_by(body)).collect();
-    assert!(!all.complete, "{KEPT} are stored");
-    assert_eq!(stored, written[written.len() - KEPT..]);
+    let stored: Vec<_> = all.events.iter().map(|(_, body)| payload_of(body)).collect();
+    assert!(!all.complete, "{MAX_STORED} are stored");
+    assert_eq!(stored, written[written.len() - MAX_STORED..]);
     let few = stage.ask(&topic, Some(since), 10).0.unwrap();
     assert_eq!((few.complete, few.events.len(), few.position), (false, 10, all.position));
 }
@@ -210,7 +212,7 @@ fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
 fn a_recovery_is_complete_only_from_a_position_of_the_topic(stage: &Stage) {
     let topic = stage.names.topic("t");
     stage.publish(1, 1, 3);
-    let at: Vec<_> = stage.came(3).iter().map(|said| said.position.unwrap()).collect();
+    let at: Vec<_> = stage.received(3).iter().map(|event| event.position.unwrap()).collect();
     let since = |position| stage.recover(&topic, Some(Since::Position(position)));
     for (index, position) in at.iter().enumerate() {
         let recovered = since(Some(*position));
@@ -218,7 +220,10 @@ fn a_recovery_is_complete_only_from_a_position_of_the_topic(stage: &Stage) {
         assert_eq!(recovered.events.iter().map(|(at, _)| *at).collect::<Vec<_>>(), at[index + 1..]);
         assert!(!since(Some(Position { tag: position.tag ^ 1, ..*position })).complete);
     }
-    assert!(!since(Some(Position { offset: at[2].offset + 1, ..at[2] })).complete, "of an event to come");
+    assert!(
+        !since(Some(Position { offset: at[2].offset + 1, ..at[2] })).complete,
+        "the position of a future event"
+    );
     assert!(!since(None).complete);
     let nothing = stage.recover(&topic, None);
     assert!(nothing.complete && nothing.events.is_empty() && nothing.position == at[2]);

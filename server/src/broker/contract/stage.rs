@@ -20,13 +20,13 @@ use crate::publication::event_body::EventBody;
 use crate::publication::{Author, Content, Event, Item, Publication};
 
 /// Time limit for a broker to handle everything that a test publishes: thousands of messages, on a machine under load.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The polling interval.
-const AGAIN: Duration = Duration::from_micros(200);
+const POLL_INTERVAL: Duration = Duration::from_micros(200);
 
-/// Events of a topic that the tested broker keeps.
-pub(super) const KEPT: usize = 1000;
+/// Maximum number of events of a topic that the tested broker stores.
+pub(super) const MAX_STORED: usize = 1000;
 
 /// Maximum number of messages in flight.
 pub(super) const CREDIT: usize = 10;
@@ -59,7 +59,7 @@ impl Names {
 
 /// The content of an event: the payload of a message, or the target of a disconnect.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Said {
+pub(super) struct Observed {
     pub(super) what: String,
     pub(super) position: Option<Position>,
 }
@@ -68,21 +68,21 @@ pub(super) struct Said {
 #[derive(Debug)]
 pub(super) struct Node {
     names: Names,
-    /// The contents of the events, in the order in which each of two receivers got them.
-    said: [Mutex<Vec<Said>>; 2],
+    /// The events, in the order in which each of two receivers got them.
+    observed: [Mutex<Vec<Observed>>; 2],
     events: Mutex<Vec<Event>>,
     barriers: Mutex<Vec<Arc<Receipt>>>,
 }
 
 impl Node {
-    /// The contents that one of the receivers got.
-    pub(super) fn said(&self, receiver: usize) -> Vec<Said> {
-        self.said[receiver].lock().unwrap().clone()
+    /// The events that one of the receivers got.
+    pub(super) fn observed(&self, receiver: usize) -> Vec<Observed> {
+        self.observed[receiver].lock().unwrap().clone()
     }
 
     /// Number of events that both receivers got.
     fn count(&self) -> usize {
-        self.said[1].lock().unwrap().len()
+        self.observed[1].lock().unwrap().len()
     }
 }
 
@@ -92,16 +92,16 @@ impl EventHandler for Node {
     }
 
     fn handle_event(&self, event: Event) {
-        let said = match &event {
+        let observed = match &event {
             Event::Message(delivery) => {
-                Said { what: said_by(&delivery.body), position: Some(delivery.position) }
+                Observed { what: payload_of(&delivery.body), position: Some(delivery.position) }
             }
             // An event of another test that runs concurrently.
             Event::Disconnect(target, ..) if *target != self.names.target() => return,
-            Event::Disconnect(target, ..) => Said { what: target.to_string(), position: None },
+            Event::Disconnect(target, ..) => Observed { what: target.to_string(), position: None },
         };
-        for receiver in &self.said {
-            receiver.lock().unwrap().push(said.clone());
+        for receiver in &self.observed {
+            receiver.lock().unwrap().push(observed.clone());
             thread::yield_now();
         }
         self.events.lock().unwrap().push(event);
@@ -148,7 +148,7 @@ pub(super) struct Stage {
     pub(super) node: Arc<Node>,
     pub(super) credit: Arc<CreditPool>,
     /// Number of events that the test has examined.
-    looked_at: AtomicUsize,
+    examined: AtomicUsize,
 }
 
 impl Stage {
@@ -156,13 +156,13 @@ impl Stage {
     pub(super) fn new(open: &impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>, names: Names) -> Self {
         let node = Arc::new(Node {
             names,
-            said: Default::default(),
+            observed: Default::default(),
             events: Mutex::default(),
             barriers: Mutex::default(),
         });
         let broker = open(Arc::<Node>::clone(&node));
         let credit = CreditPool::new(CREDIT, 1000, || {});
-        let stage = Self { names, broker, node, credit, looked_at: AtomicUsize::new(0) };
+        let stage = Self { names, broker, node, credit, examined: AtomicUsize::new(0) };
         let topics = TOPICS.map(|name| names.topic(name));
         for topic in &topics {
             stage.broker.subscribe(topic);
@@ -208,19 +208,19 @@ impl Stage {
     }
 
     /// Waits for `count` events. Returns the events not examined before, without marking them as written.
-    pub(super) fn came(&self, count: usize) -> Vec<Said> {
-        let before = self.looked_at.load(Ordering::Relaxed);
+    pub(super) fn received(&self, count: usize) -> Vec<Observed> {
+        let before = self.examined.load(Ordering::Relaxed);
         self.wait_for(|| (self.node.count() >= before + count).then_some(()));
-        let mut all = self.node.said(1);
-        self.looked_at.store(all.len(), Ordering::Relaxed);
+        let mut all = self.node.observed(1);
+        self.examined.store(all.len(), Ordering::Relaxed);
         all.split_off(before)
     }
 
     /// Waits for `count` events and marks all as written. Returns their contents.
     pub(super) fn written(&self, count: usize) -> Vec<String> {
-        let said = self.came(count).into_iter().map(|said| said.what).collect();
+        let observed = self.received(count).into_iter().map(|observed| observed.what).collect();
         self.write();
-        said
+        observed
     }
 
     /// Marks all received events as written.
@@ -236,7 +236,7 @@ impl Stage {
         for name in TOPICS {
             self.recover(&self.names.topic(name), None);
         }
-        assert_eq!(self.came(0), []);
+        assert_eq!(self.received(0), []);
     }
 
     /// Retries a recovery until there is an answer.
@@ -254,7 +254,7 @@ impl Stage {
         let handed_over = Arc::new(Mutex::new(None));
         let (node, at) = (Arc::clone(&self.node), Arc::clone(&handed_over));
         let hand_over = move |recovered| {
-            *at.lock().unwrap() = Some((recovered, node.said[0].lock().unwrap().len()));
+            *at.lock().unwrap() = Some((recovered, node.observed[0].lock().unwrap().len()));
         };
         self.broker.recover(topic, since, limit, Box::new(hand_over));
         self.wait_for(|| handed_over.lock().unwrap().take())
@@ -264,7 +264,7 @@ impl Stage {
     /// be silent for so long that its connections are replaced. Stored events can then be read again; more would be a break.
     pub(super) fn keep_pace(&self, published: u64) {
         let published = usize::try_from(published).unwrap();
-        self.wait_for(|| (published <= self.node.count() + KEPT / 2).then_some(()));
+        self.wait_for(|| (published <= self.node.count() + MAX_STORED / 2).then_some(()));
     }
 
     pub(super) fn wait_for<T>(&self, look: impl Fn() -> Option<T>) -> T {
@@ -273,8 +273,8 @@ impl Stage {
             if let Some(found) = look() {
                 return found;
             }
-            assert!(start.elapsed() < PATIENCE, "{self:?}");
-            thread::sleep(AGAIN);
+            assert!(start.elapsed() < TIMEOUT, "{self:?}");
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
@@ -284,6 +284,7 @@ pub(super) fn numbers(numbers: RangeInclusive<u64>) -> Vec<String> {
     numbers.map(|n| n.to_string()).collect()
 }
 
-pub(super) fn said_by(body: &EventBody) -> String {
+/// The payload as text.
+pub(super) fn payload_of(body: &EventBody) -> String {
     String::from_utf8_lossy(body.payload().as_bytes()).into_owned()
 }

@@ -8,8 +8,8 @@
 //!   [`topic::TOPIC_COST`]). Beyond it the node's oldest event is dropped first. A topic without events is forgotten when its
 //!   last event would be the oldest.
 //!
-//! A topic that is not stored has the position at which the last forgotten topic stood. A session that returns with this
-//! position is told that it missed nothing, unless another topic was forgotten since, which may have been this one.
+//! A topic that is not stored has the position of the last forgotten topic. A session that returns with this position has missed
+//! nothing, unless another topic was forgotten since, which may have been this one.
 
 pub mod topic;
 
@@ -72,7 +72,7 @@ struct Stripe {
     forgotten: u64,
     /// When the latest of their events was accepted.
     forgotten_at: Option<Moment>,
-    /// Whether no events are kept.
+    /// Whether no events are stored.
     is_off: bool,
 }
 
@@ -92,7 +92,7 @@ impl History {
         }
     }
 
-    /// Replaces the rules, also for events that are already kept.
+    /// Replaces the rules, which also apply to stored events.
     pub fn set_rules(&self, rules: HistoryRules) {
         let max_bytes = rules.settings.bytes;
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
@@ -101,7 +101,7 @@ impl History {
             let mut stripe = locked(stripe);
             let now = self.start.elapsed();
             if max_bytes == 0 || stripe.is_off {
-                // Events that arrive while nothing is kept are not known later.
+                // Events that arrive while nothing is stored cannot be recovered later.
                 for history in stripe.topics.values() {
                     self.count(Size::of(history), Size::default());
                 }
@@ -115,10 +115,10 @@ impl History {
                 self.count(before, Size::of(history));
             }
         }
-        self.drop_what_is_over(max_bytes);
+        self.drop_excess(max_bytes);
     }
 
-    /// Whether no topic keeps events.
+    /// Whether no topic stores events.
     pub fn is_off(&self) -> bool {
         self.max_bytes.load(Ordering::Relaxed) == 0
     }
@@ -145,7 +145,7 @@ impl History {
             locked(&self.ages).push(Reverse((now, number, key)));
         }
         if self.is_over(max_bytes) {
-            self.drop_what_is_over(max_bytes);
+            self.drop_excess(max_bytes);
         }
     }
 
@@ -201,7 +201,7 @@ impl History {
 
     /// Drops the oldest events of all topics until the rest is within the bound.
     #[cold]
-    fn drop_what_is_over(&self, max_bytes: usize) {
+    fn drop_excess(&self, max_bytes: usize) {
         let mut ages = locked(&self.ages);
         while self.is_over(max_bytes)
             && let Some(Reverse((age, number, key))) = ages.pop()
@@ -210,7 +210,7 @@ impl History {
             let Some(history) = stripe.topics.get_mut(key) else { continue };
             let oldest = history.oldest().unwrap_or(age);
             if oldest > age {
-                // That event is gone already; its topic has a new place in the heap.
+                // That event was dropped already, so the topic is moved in the heap.
                 ages.push(Reverse((oldest, number, key)));
                 continue;
             }
@@ -352,8 +352,8 @@ mod tests {
         Topic::parse(name).unwrap()
     }
 
-    fn publish(history: &History, name: &str, says: &str) -> Position {
-        let payload = Payload::from_encoder(Bytes::from(says.to_owned())).unwrap();
+    fn publish(history: &History, name: &str, payload: &str) -> Position {
+        let payload = Payload::from_encoder(Bytes::from(payload.to_owned())).unwrap();
         let mut position = None;
         history.append(&topic(name), EventBody::new(&payload, Audience::default()), |at| {
             position = Some(at);
@@ -366,10 +366,10 @@ mod tests {
         history.recover(&topic(name), since.into(), 1000, |found| recovered = Some(found));
         let Recovered { complete, events, position } = recovered.unwrap();
         assert!(events.last().is_none_or(|(at, _)| *at == position));
-        let said = |(_, body): &(Position, EventBody)| {
+        let payload_of = |(_, body): &(Position, EventBody)| {
             String::from_utf8(body.payload().as_bytes().to_vec()).unwrap()
         };
-        (complete, events.iter().map(said).collect())
+        (complete, events.iter().map(payload_of).collect())
     }
 
     fn position(history: &History, name: &str) -> Position {
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_have_no_gaps_and_belong_to_this_history() {
+    fn positions_have_no_gaps_and_are_valid_for_this_history_only() {
         let history = history(3, 1 << 20);
         let first = publish(&history, "a", "1");
         assert_eq!(publish(&history, "a", "2"), Position { offset: first.offset + 1, ..first });
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn times_before_this_history_are_not_known() {
+    fn recoveries_since_a_time_before_the_history_are_incomplete() {
         let history = history(3, 1 << 20);
         publish(&history, "a", "1");
         let start = history.start;
@@ -426,14 +426,14 @@ mod tests {
         publish(&history, "a", "2");
         assert_eq!(recover(&history, "a", since(first)), (false, vec![]));
         let first = publish(&history, "short/a", "1");
-        for says in ["2", "3"] {
-            publish(&history, "short/a", says);
+        for payload in ["2", "3"] {
+            publish(&history, "short/a", payload);
         }
         assert_eq!(recover(&history, "short/a", since(first)), (true, ["2", "3"].map(String::from).into()));
     }
 
     #[test]
-    fn without_bytes_nothing_is_kept_and_nothing_is_known() {
+    fn without_bytes_nothing_is_stored_and_no_recovery_is_complete() {
         let history = history(3, 0);
         assert_eq!(publish(&history, "a", "1"), Position::UNKNOWN);
         assert_eq!(recover(&history, "a", None), (true, vec![]));
@@ -451,13 +451,17 @@ mod tests {
             publish(&history, "noisy", &large);
         }
         assert_eq!(recover(&history, "quiet", since(quiet)), (true, vec!["1".into()]));
-        assert_eq!(history.metrics.history_events.get(), 3, "two of the noisy topic");
-        assert_eq!(history.metrics.history_events_dropped.get(), 0, "by its own bound");
+        assert_eq!(history.metrics.history_events.get(), 3, "one of the quiet topic, two of the noisy one");
+        assert_eq!(
+            history.metrics.history_events_dropped.get(),
+            0,
+            "the noisy topic is bounded by its share"
+        );
         for n in 0..10 {
             publish(&history, &format!("other/{n}"), &large);
             assert!(!history.is_over(100_000));
         }
-        assert_eq!(recover(&history, "quiet", since(quiet)), (false, vec![]), "it was the oldest");
+        assert_eq!(recover(&history, "quiet", since(quiet)), (false, vec![]), "its event was the oldest");
         assert!(history.metrics.history_events_dropped.get() > 0);
     }
 
@@ -470,7 +474,10 @@ mod tests {
             assert!(!history.is_over(100_000));
         }
         assert!(history.metrics.history_topics.get() < 400);
-        assert!(!recover(&history, "t/0", since(first)).0, "it was forgotten, and may have had more");
+        assert!(
+            !recover(&history, "t/0", since(first)).0,
+            "the topic was forgotten and may have had further events"
+        );
         assert!(publish(&history, "t/0", "2").offset > first.offset);
         assert_eq!(recover(&history, "t/0", since(first)), (false, vec!["2".into()]));
     }
@@ -491,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn new_rules_apply_to_kept_events_and_drop_nothing_else() {
+    fn new_rules_apply_to_stored_events() {
         let history = history(1000, 100_000);
         let first = publish(&history, "a", "1");
         (2..=4).for_each(|n| assert_eq!(publish(&history, "a", &n.to_string()).offset, n));
@@ -507,8 +514,12 @@ mod tests {
         assert_eq!(history.metrics.history_bytes.get(), 0);
         assert_eq!(publish(&history, "a", "5"), Position::UNKNOWN);
         history.set_rules(rules(2, 20_000));
-        assert_eq!(recover(&history, "a", since(first)), (false, vec![]), "5 came while nothing was kept");
-        assert!(!recover(&history, "a", Since::Instant(history.start)).0, "whenever that was");
+        assert_eq!(
+            recover(&history, "a", since(first)),
+            (false, vec![]),
+            "5 was published while nothing was stored"
+        );
+        assert!(!recover(&history, "a", Since::Instant(history.start)).0, "since the start of the history");
         assert!(recover(&history, "a", Since::Instant(Instant::now())).0);
     }
 
@@ -524,7 +535,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is published and forgotten, a complete answer contains everything that was published since.
+        /// A complete answer contains all events published since the position, whichever were dropped and forgotten.
         #[test]
         fn completeness_is_never_claimed_wrongly(
             steps in proptest::collection::vec((0_usize..8, 0_usize..1500), 1..120),
@@ -536,18 +547,18 @@ mod tests {
             let mut asked: Vec<Vec<(Position, usize)>> = vec![Vec::new(); 8];
             for (step, (number, size)) in steps.into_iter().enumerate() {
                 let name = format!("t/{number}");
-                let says = format!("{step}{}", "0".repeat(size));
+                let payload = format!("{step}{}", "0".repeat(size));
                 asked[number].push((position(&history, &name), published[number].len()));
-                let at = publish(&history, &name, &says);
-                published[number].push((at, says));
+                let at = publish(&history, &name, &payload);
+                published[number].push((at, payload));
                 prop_assert!(!history.is_over(bytes));
-                // One topic after each step, whichever.
+                // Checks one topic after each step.
                 let number = step % 8;
                 for (position, had) in &asked[number] {
                     let (complete, found) = recover(&history, &format!("t/{number}"), since(*position));
                     let missed: Vec<_> =
-                        published[number][*had..].iter().map(|(_, says)| says.clone()).collect();
-                    prop_assert!(missed.ends_with(&found), "only what was missed, in order");
+                        published[number][*had..].iter().map(|(_, payload)| payload.clone()).collect();
+                    prop_assert!(missed.ends_with(&found), "only missed events, in order");
                     prop_assert!(!complete || found == missed);
                 }
             }

@@ -24,7 +24,7 @@ pub struct TopicHistory {
     max_events: usize,
     max_age: Duration,
     events: VecDeque<Entry>,
-    /// The offset of the last event, kept or not.
+    /// The offset of the last event, stored or not.
     last: u64,
     /// The memory of the events in bytes.
     cost: usize,
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(ask(&history, 4), (false, vec![6, 7, 8, 9, 10]));
         assert_eq!(ask(&history, 5), (true, vec![6, 7, 8, 9, 10]));
         assert_eq!(ask(&history, 8), (true, vec![9, 10]));
-        assert_eq!(ask(&history, 11), (false, vec![6, 7, 8, 9, 10]), "never given");
+        assert_eq!(ask(&history, 11), (false, vec![6, 7, 8, 9, 10]), "never assigned");
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_dropped_by_age_and_cost_and_if_none_may_be_kept() {
+    fn events_are_dropped_by_age_and_cost_and_if_none_may_be_stored() {
         let mut history = history(100);
         append(&mut history, 1, 3);
         history.append(body(3602), at(3602), usize::MAX);

@@ -57,7 +57,7 @@ pub(super) struct Topology {
     pub(super) nodes: Vec<ServerAddress>,
 }
 
-/// What `INFO` says about a primary.
+/// The data of `INFO` about a primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct About {
     /// The run id of its process.

@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn disconnects_are_stored_for_longer_than_resume_tickets_are_valid() {
-        for (resume, kept) in [(0, 60), (5, 60), (59, 61), (600, 602)] {
-            assert_eq!(limits(Duration::from_mins(resume)).age, Duration::from_mins(kept));
+        for (resume, age) in [(0, 60), (5, 60), (59, 61), (600, 602)] {
+            assert_eq!(limits(Duration::from_mins(resume)).age, Duration::from_mins(age));
         }
     }
 

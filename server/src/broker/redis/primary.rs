@@ -1,8 +1,8 @@
 //! A connected primary: a connection for commands and one for pushes. If `broker.wait_replicas` is set, it has a third one for
 //! writes, because WAIT blocks its connection.
 //!
-//! Only (UN)SUBSCRIBE, or S(UN)SUBSCRIBE in a Cluster, is sent on the push connection. A subscription is confirmed by the push
-//! that says so, not by the answer: the client library takes the first confirming push for the answer, whichever request it
+//! Only (UN)SUBSCRIBE, or S(UN)SUBSCRIBE in a Cluster, is sent on the push connection. A subscription is confirmed by the
+//! confirming push, not by the answer: the client library takes the first confirming push for the answer, whichever request it
 //! belongs to, and a moving slot causes such pushes unasked. An error may therefore be attributed to another request, or be
 //! lost. So errors are only logged here, and unconfirmed subscriptions are requested again.
 //!
@@ -31,7 +31,7 @@ const MAX_CALLS: usize = 128;
 /// Maximum number of channels per SUBSCRIBE.
 pub(super) const MAX_CHANNELS: usize = 500;
 
-/// Time limit of WAIT, after which the write is sent again.
+/// Time limit of WAIT, after which the write is retried.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time without an answer to any write after which the connection is closed. Redis executes writes one after the other, each

@@ -352,9 +352,9 @@ fn foreign_data_in_a_key_delays_no_publisher_and_repeats_no_message() {
     wait_for("the messages are acknowledged", || (settlements.count() == 1).then_some(()));
     for (topic, number) in messages {
         wait_for("the message has arrived", || (witness.received(topic) == [number]).then_some(()));
-        let kept: u64 =
+        let stored: u64 =
             redis::cmd("LLEN").arg(format!("orosync:{{0}}:e:{topic}")).query(&mut connection).unwrap();
-        assert_eq!(kept, 1);
+        assert_eq!(stored, 1);
     }
     // Foreign data in the place of a head: the topic begins again at offset 1.
     redis::cmd("SET").arg("orosync:{0}:h:second").arg("foreign").exec(&mut connection).unwrap();
@@ -413,15 +413,15 @@ fn running_nodes_restore_their_cluster_id_in_a_redis_that_has_lost_its_data() {
     wait_for("the node is ready", || node.is_up().load(Ordering::Relaxed).then_some(()));
     let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
     redis::cmd("FLUSHALL").exec(&mut connection).unwrap();
-    let mut kept = |name: &str| {
+    let mut value_of = |name: &str| {
         wait_for("the key is written again", || {
             let key = format!("orosync:{{0}}:{name}");
             redis::cmd("GET").arg(key).query::<Option<String>>(&mut connection).unwrap()
         })
     };
-    assert_eq!(kept("id"), id.to_string());
-    assert_eq!(kept("secret"), "a secret");
-    kept("epoch");
+    assert_eq!(value_of("id"), id.to_string());
+    assert_eq!(value_of("secret"), "a secret");
+    value_of("epoch");
     assert_eq!(cluster_id(&open()), id, "a node that joins now");
 }
 

@@ -83,7 +83,7 @@ pub(super) struct DueUse {
     pub(super) id: String,
     pub(super) nonce: String,
     /// Time for which Redis stores the use.
-    pub(super) kept: Duration,
+    pub(super) expiry: Duration,
 }
 
 /// A revert to send.
@@ -96,7 +96,7 @@ pub(super) struct DueRevert {
 }
 
 impl Tickets {
-    /// Uses a ticket. The answer tells whether this is its first use.
+    /// Uses a ticket. `answer` receives whether this is its first use.
     pub(super) fn use_up(&mut self, ticket: TicketUse, answer: UseAnswer, now: Instant) {
         if self.uses.len() >= MAX_PENDING_USES {
             answer(FirstUse::NoRoom);
@@ -130,7 +130,7 @@ impl Tickets {
                 number,
                 id: ticket.id.clone(),
                 nonce: hexadecimal(ticket.nonce),
-                kept: Duration::from_secs(seconds),
+                expiry: Duration::from_secs(seconds),
             })
         })
         .collect()
@@ -151,7 +151,7 @@ impl Tickets {
         self.reverts.remove(&number);
     }
 
-    /// Notes that the outcome of a revert is unknown. It is sent again.
+    /// Notes that the outcome of a revert is unknown. It is retried.
     pub(super) fn retry_revert(&mut self, number: u64) {
         if self.reverts.contains_key(&number) {
             self.due_reverts.insert(number);
@@ -172,7 +172,7 @@ impl Tickets {
         }
     }
 
-    /// Notes that the outcome of a use is unknown. It is sent again.
+    /// Notes that the outcome of a use is unknown. It is retried.
     pub(super) fn retry(&mut self, number: u64) {
         if self.uses.contains_key(&number) {
             self.due_uses.insert(number);
@@ -272,7 +272,7 @@ mod tests {
         let (mut tickets, now) = ready();
         let answer = use_up(&mut tickets, now);
         let due = tickets.take_due_uses(1000);
-        assert_eq!((due.len(), due[0].kept), (1, Duration::from_mins(6)));
+        assert_eq!((due.len(), due[0].expiry), (1, Duration::from_mins(6)));
         assert!(tickets.take_due_uses(1000).is_empty());
         tickets.answer(due[0].number, true, Some(position(5)));
         for others in [position(4), Position { tag: 1, ..position(5) }] {

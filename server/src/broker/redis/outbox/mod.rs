@@ -52,7 +52,7 @@ pub(super) struct FlowKey {
 pub(super) struct Outgoing {
     pub(super) seq: Seq,
     pub(super) topic: Topic,
-    /// The tag of its event, which does not change when the message is sent again.
+    /// The tag of its event, which does not change when the message is resent.
     pub(super) tag: u64,
     /// The body of its entry, encoded as in [`super::record`].
     pub(super) body: Vec<u8>,

@@ -22,7 +22,7 @@ const PUBLISHERS: u64 = 3;
 const TOPICS: usize = 3;
 
 /// Maximum number of events that the script stores of a topic.
-const KEPT: usize = 5;
+const MAX_STORED: usize = 5;
 
 /// The flow of a publisher. Each publisher uses one partition.
 fn key(publisher: u64) -> FlowKey {
@@ -94,7 +94,7 @@ impl Model {
             self.log.push((publisher, message.seq));
         }
         for topic in self.topics.values_mut() {
-            topic.entries.drain(..topic.entries.len().saturating_sub(KEPT));
+            topic.entries.drain(..topic.entries.len().saturating_sub(MAX_STORED));
         }
         let last = new.last().map_or(highest, |message| message.seq);
         self.highest.insert(publisher, last);
@@ -135,7 +135,7 @@ fn call_with_bytes(
         messages,
     };
     let command = calls::publish_limited(&keys(), Verbs::SINGLE, &due, |_| EntryLimits {
-        events: KEPT,
+        events: MAX_STORED,
         age: Duration::from_mins(1),
         bytes,
     });
@@ -148,7 +148,7 @@ fn keys() -> Keys {
 }
 
 /// A topic as the script has written it.
-fn kept(connection: &mut Connection, number: usize) -> ModelTopic {
+fn stored_topic(connection: &mut Connection, number: usize) -> ModelTopic {
     let topic = topic(number);
     let ask = |command: &str, rest: &[&str], connection: &mut Connection| -> Value {
         let mut cmd: Cmd = redis::cmd(command);
@@ -188,11 +188,11 @@ fn the_model_equals_the_script() {
                 seq += more;
                 Sent { seq, topic, tag: rand::random() }
             }).collect();
-            let said = call(connection, publisher, before, &messages);
-            prop_assert_eq!(said, model.publish(publisher, before, &messages));
+            let result = call(connection, publisher, before, &messages);
+            prop_assert_eq!(result, model.publish(publisher, before, &messages));
             for number in 0..TOPICS {
                 let topic = model.topics.get(&number).cloned().unwrap_or_default();
-                prop_assert_eq!(kept(connection, number), topic);
+                prop_assert_eq!(stored_topic(connection, number), topic);
             }
         }
     });
@@ -220,18 +220,18 @@ fn the_entries_of_a_topic_stay_within_their_bounds_whatever_their_sizes() {
             }).collect();
             prop_assert_eq!(call_with_bytes(connection, 1, None, &messages, BYTES), (true, seq));
             all.extend(call.iter().map(|bytes| bytes + ENTRY));
-            let kept: Vec<Vec<u8>> = redis::cmd("LRANGE")
+            let stored: Vec<Vec<u8>> = redis::cmd("LRANGE")
                 .arg(keys().entries(&topic(0))).arg(0).arg(-1).query(connection).unwrap();
             let head: Vec<u8> = redis::cmd("GET").arg(keys().head(&topic(0))).query(connection).unwrap();
-            let sizes: Vec<_> = kept.iter().map(Vec::len).collect();
+            let sizes: Vec<_> = stored.iter().map(Vec::len).collect();
             prop_assert!(all.ends_with(&sizes));
             let there: usize = sizes.iter().sum();
-            prop_assert!(sizes.len() <= KEPT && (there <= BYTES || sizes.len() == 1));
+            prop_assert!(sizes.len() <= MAX_STORED && (there <= BYTES || sizes.len() == 1));
             let counted = usize::try_from(u64::from_be_bytes(head[24..32].try_into().unwrap())).unwrap();
             prop_assert!(counted >= there, "{} are counted of {}", counted, there);
             // Small entries are dropped because of their number only.
-            if !is_heavy && all.iter().rev().take(3 * (KEPT + 12)).all(|bytes| *bytes < 100 + ENTRY) {
-                prop_assert_eq!(sizes.len(), all.len().min(KEPT));
+            if !is_heavy && all.iter().rev().take(3 * (MAX_STORED + 12)).all(|bytes| *bytes < 100 + ENTRY) {
+                prop_assert_eq!(sizes.len(), all.len().min(MAX_STORED));
             }
         }
     });
@@ -620,7 +620,7 @@ proptest! {
     #[test]
     fn messages_without_a_received_acknowledgement_are_accepted_again_after_a_failover(
         steps in steps(false),
-        kept in 0_usize..150,
+        replicated_at in 0_usize..150,
         is_cluster in proptest::bool::ANY,
     ) {
         let mut stage = Stage { is_cluster, ..Stage::new(10) };
@@ -629,7 +629,7 @@ proptest! {
             if !matches!(step, Step::Receive { .. } | Step::Reconnect { .. }) {
                 stage.step(step);
             }
-            if at == kept {
+            if at == replicated_at {
                 stage.step(Step::Replicate);
             }
         }
@@ -657,8 +657,8 @@ fn ready_flows_are_served_round_robin() {
     let (mut outbox, now) = (Outbox::new(10), Instant::now());
     outbox.push(key(1), (1..=1000).map(|seq| outgoing((1, seq))), None, now);
     push_one_each(&mut outbox, 2..6, 1, now);
-    let turns: BTreeSet<_> = (0..8).map(|_| outbox.next(|_| true).unwrap().flow.publisher.0).collect();
-    assert_eq!(turns.len(), 5);
+    let served: BTreeSet<_> = (0..8).map(|_| outbox.next(|_| true).unwrap().flow.publisher.0).collect();
+    assert_eq!(served.len(), 5);
 }
 
 #[test]

@@ -9,10 +9,10 @@
 //! Each entry contains the tag of the previous one, and a node delivers only entries that continue this chain. Any other entry
 //! is out of order: a push was lost, or a promoted replica has begun a new timeline. It is buffered, and the topic is read to
 //! close the gap. A read is authoritative: its entries that continue the chain are delivered as if they had been pushed. If none
-//! does, the topic is broken: sessions that can recover are closed with a code that says so, and the node continues on the new
+//! does, the topic is broken: sessions that can recover are closed with a code for it, and the node continues on the new
 //! timeline. A read that began before the node changed the timeline is ignored.
 //!
-//! If a gap is larger than one read, it is read page by page, each from the current position, until a read says that nothing
+//! If a gap is larger than one read, it is read page by page, each from the current position, until a read shows that nothing
 //! follows. Recoveries that cannot be answered earlier wait until then.
 //!
 //! A recovery has its own read. It is answered at the point in the event order where the node has reached the end of that read.
@@ -165,7 +165,7 @@ pub(super) struct Topics {
     /// The credit for events that are handed over and not written yet.
     inbound: Arc<CreditPool>,
     /// The credit for buffered entries and events.
-    kept: Arc<CreditPool>,
+    buffered: Arc<CreditPool>,
     clock: RedisClock,
     actions: Vec<Action>,
     counts: TopicCounts,
@@ -197,7 +197,7 @@ impl Topics {
             last_number: 0,
             events,
             inbound,
-            kept: CreditPool::new(usize::MAX, MAX_BUFFERED_BYTES_IN_ALL, || {}),
+            buffered: CreditPool::new(usize::MAX, MAX_BUFFERED_BYTES_IN_ALL, || {}),
             clock: RedisClock::default(),
             actions: Vec::new(),
             counts: TopicCounts::default(),
@@ -325,7 +325,7 @@ impl Topics {
     }
 
     /// Notes that the push connection of these partitions was replaced: their topics must be subscribed to again. Requests sent
-    /// before are sent again.
+    /// before are retried.
     pub(super) fn handle_reconnected(&mut self, partitions: &[Partition]) {
         let (keys, states) = (&self.keys, &self.states);
         let is_affected = |topic: &Topic| partitions.contains(&keys.partition(topic));
@@ -373,7 +373,7 @@ impl Topics {
     /// Handles pushed entries of a topic, in order.
     pub(super) fn handle_push(&mut self, topic: &Topic, entries: Vec<Entry>) {
         let Some(state) = self.states.get_mut(topic) else { return };
-        let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.kept);
+        let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.buffered);
         let mut is_behind = false;
         for entry in entries {
             match state.last {
@@ -384,9 +384,9 @@ impl Topics {
                     state.is_behind |= state.suspected_break == Some(last.position);
                 }
                 _ => {
-                    let is_kept = state.buffer_out_of_order(entry, self.last_number, &self.kept);
+                    let is_buffered = state.buffer_out_of_order(entry, self.last_number, &self.buffered);
                     // The read in flight may show where the entry belongs.
-                    is_behind |= !is_kept || state.reads == 0;
+                    is_behind |= !is_buffered || state.reads == 0;
                 }
             }
         }
@@ -503,7 +503,7 @@ impl Topics {
             *reads_in_flight = reads_in_flight.saturating_sub(1);
         }
         let Some(state) = self.states.get_mut(topic).filter(|state| number > state.number) else {
-            // The topic has no subscribers any more.
+            // The topic has no subscribers left.
             if let Some(recovery) = reading.recovery.and_then(|recovery| self.recoveries.remove(&recovery)) {
                 let answer = read.map(|read| recovered(&read, &recovery, self.clock, std::iter::empty()));
                 (recovery.hand_over)(answer);
@@ -675,7 +675,7 @@ impl Topics {
             }
             return;
         }
-        let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.kept);
+        let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.buffered);
         state.adopt_initial_tag(&read, &sink);
         match state.last {
             None => {

@@ -107,7 +107,7 @@ pub(super) struct Sink<'a> {
     /// The credit of events that are handed over.
     pub(super) inbound: &'a Arc<CreditPool>,
     /// The credit of events buffered while the topic is read.
-    pub(super) kept: &'a Arc<CreditPool>,
+    pub(super) buffered: &'a Arc<CreditPool>,
 }
 
 impl<'a> Sink<'a> {
@@ -116,9 +116,9 @@ impl<'a> Sink<'a> {
         state: &State,
         events: &'a dyn EventHandler,
         inbound: &'a Arc<CreditPool>,
-        kept: &'a Arc<CreditPool>,
+        buffered: &'a Arc<CreditPool>,
     ) -> Self {
-        Self { topic, is_wanted: state.shards > 0 && events.is_wanted(topic), events, inbound, kept }
+        Self { topic, is_wanted: state.shards > 0 && events.is_wanted(topic), events, inbound, buffered }
     }
 }
 
@@ -222,7 +222,7 @@ impl State {
             sink.events.handle_event(Event::Message(delivery));
         }
         if let (true, Some(body)) = (is_buffered, body) {
-            self.recent.push(entry, body, sink.kept);
+            self.recent.push(entry, body, sink.buffered);
         }
     }
 

@@ -19,7 +19,7 @@ use crate::publication::receipt::Receipt;
 const TOPICS: usize = 2;
 
 /// Maximum number of events that the model stores of a topic, and that an answer contains.
-const KEPT: usize = 8;
+const MAX_STORED: usize = 8;
 const MAX_ANSWER: usize = 5;
 
 /// Maximum size of an answer in bytes.
@@ -43,8 +43,8 @@ struct Written {
 
 impl Written {
     fn entry(&self, topic: Topic) -> Entry {
-        let says = if self.is_large { format!("\"{}\"", "x".repeat(300_000)) } else { "1".to_owned() };
-        let payload = Payload::from_encoder(Bytes::from(says)).unwrap();
+        let payload = if self.is_large { format!("\"{}\"", "x".repeat(300_000)) } else { "1".to_owned() };
+        let payload = Payload::from_encoder(Bytes::from(payload)).unwrap();
         let message = Message { topic, payload, audience: Audience::default() };
         Entry::decode(&encode(self.before, self.position, self.accepted, &message).into()).unwrap()
     }
@@ -56,7 +56,7 @@ struct ModelTopic {
     head: Option<Position>,
     /// Whether Redis is out of memory and cannot store a head.
     is_full: bool,
-    kept: VecDeque<Written>,
+    stored: VecDeque<Written>,
     dropped: u64,
 }
 
@@ -76,7 +76,7 @@ impl ModelTopic {
         if !self.is_full {
             self.head = Some(position);
         }
-        let length = self.kept.len();
+        let length = self.stored.len();
         let (mut complete, mut wanted) = match since {
             ReadSince::Now => (true, 0),
             ReadSince::Everything => (true, length),
@@ -85,7 +85,7 @@ impl ModelTopic {
                     position.offset.checked_sub(since.offset).map(|behind| usize::try_from(behind).unwrap());
                 let complete = match behind {
                     Some(0) => position.tag == since.tag,
-                    Some(behind) if behind <= length => self.kept[length - behind].before == since.tag,
+                    Some(behind) if behind <= length => self.stored[length - behind].before == since.tag,
                     _ => false,
                 };
                 (complete, if complete { behind.unwrap() } else { length })
@@ -93,18 +93,18 @@ impl ModelTopic {
         };
         let is_page = wanted > limit && complete && excerpt == Excerpt::Oldest;
         let mut position = position;
-        let kept = if is_page {
+        let stored = if is_page {
             complete = false;
             let page = length - wanted..length - wanted + limit;
-            position = self.kept[page.end - 1].position;
-            self.kept.range(page)
+            position = self.stored[page.end - 1].position;
+            self.stored.range(page)
         } else {
             if wanted > limit {
                 (complete, wanted) = (false, limit);
             }
-            self.kept.range(length - wanted..)
+            self.stored.range(length - wanted..)
         };
-        let entries = kept.map(|written| written.entry(topic.clone())).collect();
+        let entries = stored.map(|written| written.entry(topic.clone())).collect();
         Read { position, complete, is_page, complete_since: epoch.max(self.dropped), entries }
     }
 }
@@ -404,9 +404,9 @@ impl Stage {
             let position = Position { offset: head.offset + 1, tag: self.last_tag };
             let written = Written { before: head.tag, position, accepted: START_MS + self.ms, is_large };
             redis.head = Some(position);
-            redis.kept.push_back(written);
-            if redis.kept.len() > KEPT {
-                redis.dropped = redis.kept.pop_front().unwrap().accepted;
+            redis.stored.push_back(written);
+            if redis.stored.len() > MAX_STORED {
+                redis.dropped = redis.stored.pop_front().unwrap().accepted;
             }
             self.written.insert(position.tag, written);
             self.known_positions[at].push(position);
@@ -553,7 +553,7 @@ impl Stage {
         assert_eq!(self.behind(), 0);
         assert!(self.topics.sweeps.is_empty());
         assert!(self.topics.partitions.iter().all(|at| at.sweeps == 0 && at.reads_in_flight == 0));
-        assert!(self.topics.kept.is_available());
+        assert!(self.topics.buffered.is_available());
         for (topic, state) in &self.topics.states {
             assert_eq!(state.last.map(|at| at.position), self.redis[number(topic)].head);
             assert!(state.out_of_order.is_empty() && state.recent.events.is_empty());
@@ -912,7 +912,7 @@ fn a_read_overtaken_by_too_many_events_causes_no_break() {
 fn a_read_that_arrives_before_the_pushes_causes_no_break() {
     let mut stage = subscribed();
     // More events than Redis stores, all in pending pushes.
-    for _ in 0..KEPT + 2 {
+    for _ in 0..MAX_STORED + 2 {
         stage.step(Step::Publish(0, 1, false));
     }
     for _ in ["the sweep", "the read that it requests"] {
@@ -932,7 +932,7 @@ fn a_read_that_arrives_before_the_pushes_causes_no_break() {
 /// A topic that has missed all stored events. The first page was read, and the second is requested.
 fn paging() -> Stage {
     let mut stage = subscribed();
-    for _ in 0..KEPT / 4 {
+    for _ in 0..MAX_STORED / 4 {
         stage.step(Step::Publish(0, 4, false));
         stage.step(Step::LosePush);
     }
@@ -962,7 +962,7 @@ fn a_gap_larger_than_an_answer_is_read_page_by_page_without_a_break() {
     stage.assert_quiet();
     let delivered =
         stage.node.0.lock().unwrap().iter().filter(|item| matches!(item, Item::Event(..))).count();
-    assert_eq!(delivered, KEPT + 2);
+    assert_eq!(delivered, MAX_STORED + 2);
     stage.assert_contract();
     assert_eq!(stage.topics.counts, TopicCounts { gaps: 1, breaks: 0, broken: None });
 }
@@ -1014,8 +1014,8 @@ fn a_timeline_that_ends_between_two_pages_breaks_the_topic_once() {
     // The replica has fewer events than the first page.
     let replica = &mut stage.replica[0];
     *replica = stage.redis[0].clone();
-    replica.kept.truncate(2);
-    replica.head = replica.kept.back().map(|last| last.position);
+    replica.stored.truncate(2);
+    replica.head = replica.stored.back().map(|last| last.position);
     stage.step(Step::Recover(0, AskSince::Known(3), 12));
     stage.step(Step::FailOver);
     stage.step(Step::Publish(0, 2, false));
@@ -1030,7 +1030,7 @@ fn a_timeline_that_ends_between_two_pages_breaks_the_topic_once() {
 #[test]
 fn late_pushes_may_overtake_a_page() {
     let mut stage = subscribed();
-    for _ in 0..KEPT / 2 {
+    for _ in 0..MAX_STORED / 2 {
         stage.step(Step::Publish(0, 2, false));
     }
     let late = std::mem::take(&mut stage.pushes);
@@ -1097,7 +1097,7 @@ fn recoveries_are_answered_in_order_although_one_was_in_flight_when_the_connecti
 }
 
 #[test]
-fn a_topic_is_not_in_sync_after_a_reconnect_until_a_sweep_says_so() {
+fn a_topic_is_in_sync_after_a_reconnect_only_after_a_sweep() {
     let mut stage = subscribed();
     assert_eq!(in_sync_at(&stage.topics, &topic(0)), Some(1));
     stage.step(Step::Reconnect);

@@ -249,16 +249,16 @@ impl Worker {
         if lost.is_empty() {
             return;
         }
-        let mut former = HashSet::new();
+        let mut former_primaries = HashSet::new();
         for partition in lost {
-            former.extend(self.partitions.assigned(*partition));
+            former_primaries.extend(self.partitions.assigned(*partition));
             self.partitions.lose(*partition);
             self.resubscribe.remove(partition);
         }
         let keys = &self.keys;
         self.unconfirmed.retain(|topic, _| !lost.contains(&keys.partition(topic)));
         self.topics.handle_lost(lost);
-        for primary in former {
+        for primary in former_primaries {
             self.assign_canary(primary);
         }
     }
@@ -428,7 +428,8 @@ impl Worker {
     /// few.
     fn set_clock(&mut self, now: Instant) {
         let clocks = self.primaries.values().filter_map(|entry| entry.connected.as_ref()?.clock);
-        let readings = clocks.map(|(then, said)| said + milliseconds(now.saturating_duration_since(then)));
+        let readings =
+            clocks.map(|(then, reading)| reading + milliseconds(now.saturating_duration_since(then)));
         if let Some(earliest) = readings.min() {
             self.topics.set_clock(now, earliest);
         }

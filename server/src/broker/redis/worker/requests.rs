@@ -204,7 +204,7 @@ impl Worker {
         for due in self.tickets.take_due_uses(unix_time()) {
             let keys = [self.keys.ticket(&due.id), self.keys.head(&self.control)];
             let mut command = scripts::call(&scripts::TICKET, &keys);
-            command.arg(due.nonce).arg(milliseconds(due.kept));
+            command.arg(due.nonce).arg(milliseconds(due.expiry));
             let number = due.number;
             self.write(Partition::CONTROL, command, move |used| Answer::Ticket {
                 number,

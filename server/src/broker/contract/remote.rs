@@ -1,5 +1,5 @@
-//! A broker for several nodes, built from memory brokers behind a queue: it works on its own thread, settles receipts on
-//! acceptance, and carries only subscribed topics. It shows that the contract requires no more than that.
+//! A broker for several nodes, built from a memory broker behind a queue: it works on its own thread, settles receipts on
+//! acceptance, and carries only subscribed topics. It shows that the contract requires no more.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use crate::publication::receipt::Receipt;
 use crate::publication::{Event, Held, Publication};
 
 #[test]
-fn brokers_that_do_their_work_elsewhere_can_keep_the_contract() {
+fn a_broker_that_works_on_another_thread_keeps_the_contract() {
     let store = Store::new();
     test(|events| store.open(&events), Highest::Known);
     test_order_over_topics(|events| store.open(&events));
@@ -60,7 +60,7 @@ impl Store {
         let subscribed = Arc::new(Mutex::default());
         let member = Member { events: Arc::downgrade(events), subscribed: Arc::clone(&subscribed) };
         self.hub.0.lock().unwrap().push(member);
-        Box::new(Elsewhere { calls: self.calls.clone(), subscribed, has_begun: AtomicBool::new(false) })
+        Box::new(RemoteBroker { calls: self.calls.clone(), subscribed, has_begun: AtomicBool::new(false) })
     }
 }
 
@@ -109,20 +109,20 @@ impl EventHandler for Hub {
 }
 
 #[derive(Debug)]
-struct Elsewhere {
+struct RemoteBroker {
     calls: Sender<Call>,
     subscribed: Subscribed,
-    /// It is not there at first.
+    /// Whether it was used. The first recovery fails, as if the broker were unavailable.
     has_begun: AtomicBool,
 }
 
-impl Elsewhere {
+impl RemoteBroker {
     fn call(&self, call: impl FnOnce(&MemoryBroker) + Send + 'static) {
         self.calls.send(Box::new(call)).unwrap();
     }
 }
 
-impl Broker for Elsewhere {
+impl Broker for RemoteBroker {
     fn publish(&self, publication: Publication, now: Instant) {
         self.call(move |broker| {
             let Publication { author, items, receipt } = publication;
@@ -144,7 +144,7 @@ impl Broker for Elsewhere {
         let (subscribed, topic) = (Arc::clone(&self.subscribed), topic.clone());
         self.call(move |_| {
             let mut subscribed = subscribed.lock().unwrap();
-            let count = subscribed.get_mut(&topic).expect("unsubscribing follows subscribing");
+            let count = subscribed.get_mut(&topic).expect("a subscribed topic");
             *count -= 1;
             if *count == 0 {
                 subscribed.remove(&topic);
@@ -154,9 +154,9 @@ impl Broker for Elsewhere {
 
     fn recover(&self, topic: &Topic, since: Option<Since>, limit: usize, hand_over: HandOver) {
         let topic = topic.clone();
-        let is_away = !self.has_begun.swap(true, Ordering::Relaxed);
+        let is_unavailable = !self.has_begun.swap(true, Ordering::Relaxed);
         self.call(move |broker| {
-            if is_away {
+            if is_unavailable {
                 hand_over(Err(Unavailable));
             } else {
                 broker.recover(&topic, since, limit, hand_over);
