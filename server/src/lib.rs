@@ -39,6 +39,7 @@ pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod node;
+pub mod node_name;
 pub mod policy;
 pub mod process;
 pub mod publication;

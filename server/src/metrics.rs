@@ -15,7 +15,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use orosync_protocol::Subprotocol;
 
-use crate::node::name::NodeName;
+use crate::node_name::NodeName;
 use crate::refusals::RefusedTopics;
 
 /// The source of an accepted message, as a label.

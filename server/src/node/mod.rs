@@ -7,7 +7,6 @@ pub mod drain;
 pub mod fan_out;
 pub mod handle;
 pub mod interest;
-pub mod name;
 
 use std::convert::Infallible;
 use std::sync::Arc;

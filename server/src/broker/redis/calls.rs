@@ -9,9 +9,9 @@ use super::control;
 use super::keys::{Keys, Partition};
 use super::outbox::{CallEnd, Due, NUMBER_EXPIRY};
 use super::problem::Problem;
+use super::read::{Excerpt, Read, ReadSince};
 use super::record::Entry;
 use super::scripts::{self, Tag};
-use super::topics::{Excerpt, Read, ReadSince};
 use crate::broker::history::HistoryRules;
 
 /// How long Redis keeps the head of an unused topic.

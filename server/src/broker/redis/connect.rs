@@ -3,7 +3,6 @@
 mod sentinels;
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, ConnectionLike as _, MultiplexedConnection};
@@ -14,6 +13,7 @@ use redis::{
 };
 use tokio::time::timeout;
 
+use super::address::ServerAddress;
 use super::keys::Partition;
 use super::problem::Problem;
 use super::slots::SlotMap;
@@ -40,13 +40,6 @@ const MIN_VERSION: (u32, u32) = (6, 2);
 
 /// Minimum version of Redis Cluster, which introduced `SPUBLISH`.
 const MIN_CLUSTER_VERSION: (u32, u32) = (7, 0);
-
-/// The address of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ServerAddress {
-    Tcp(String, u16),
-    Unix(std::path::PathBuf),
-}
 
 /// The result of a lookup: the primaries, and the other nodes of a Cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -310,18 +303,6 @@ async fn within<T>(
     match timeout(limit, request).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Problem::timeout(what)),
-    }
-}
-
-impl std::fmt::Display for ServerAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(host, port) if host.parse::<IpAddr>().is_ok_and(|host| host.is_ipv6()) => {
-                write!(f, "[{host}]:{port}")
-            }
-            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
     }
 }
 

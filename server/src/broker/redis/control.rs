@@ -11,7 +11,7 @@ use std::time::Duration;
 use orosync_protocol::disconnect::{self, Disconnect};
 use orosync_protocol::{Position, Topic};
 
-use super::topics::Read;
+use super::read::Read;
 pub(super) use crate::auth::line::CLOCK_SLACK_SECONDS;
 use crate::auth::line::{Beginning, Disconnected, Line};
 use crate::policy::HistoryLimits;
@@ -94,8 +94,9 @@ mod tests {
     use orosync_protocol::{Payload, SessionId};
 
     use super::super::keys::Keys;
+    use super::super::read::ReadSince;
     use super::super::record::{Entry, encode};
-    use super::super::topics::{Action, ReadSince, Topics};
+    use super::super::topics::{Action, Topics};
     use super::*;
     use crate::broker::EventHandler;
     use crate::process::unix_time;

@@ -10,8 +10,10 @@
 //! A message is acknowledged when Redis and `broker.wait_replicas` of its replicas have it. While Redis is unavailable nothing
 //! is acknowledged: publishers keep their messages, and sessions stay open.
 
+mod address;
 mod calls;
 mod canary;
+mod command;
 mod confirmations;
 mod connect;
 mod control;
@@ -23,6 +25,7 @@ mod partitions;
 mod primary;
 mod problem;
 mod pushes;
+mod read;
 mod record;
 mod rights;
 mod scripts;
@@ -35,84 +38,29 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use orosync_protocol::{PublisherId, Seq, Topic};
+use orosync_protocol::{PublisherId, Topic};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
 
 use super::cluster::Cluster;
 use super::history::HistoryRules;
 use super::{Broker, EventHandler, HandOver, Since};
 use crate::auth::replay::FirstUse;
 use crate::auth::used::{SharedTickets, TicketUse, UseAnswer};
-use crate::config::broker::{Passwords, RedisSettings};
 use crate::metrics::Metrics;
-use crate::publication::credit::{Credit, CreditPool};
+use crate::publication::credit::CreditPool;
 use crate::publication::receipt::Receipt;
 use crate::publication::{Author, Content, Publication};
+use command::{ALL_NODES, BrokerCommand, Numbered, Report};
 use worker::Worker;
 
+pub use command::Settings;
 pub use control::MAX_DISCONNECTS;
 
 /// Maximum size of pushed entries that are not written to sessions yet.
 const INBOUND_BYTES: usize = 16 << 20;
-
-/// The publisher id for messages that all nodes publish with the same numbers.
-const ALL_NODES: PublisherId = PublisherId(0);
-
-/// The settings of the broker.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The Redis servers, and how to connect to them.
-    pub redis: RedisSettings,
-    /// The current passwords.
-    pub passwords: watch::Receiver<Passwords>,
-    /// The bounds of the histories.
-    pub rules: HistoryRules,
-    /// Lifetime of a resume ticket.
-    pub resume: Duration,
-    /// Maximum number of remembered publishers.
-    pub max_publishers: usize,
-    /// The ids of the secrets that this node accepts, the signing one first.
-    pub secrets: watch::Receiver<Vec<String>>,
-    /// This node's unique name.
-    pub node: String,
-    /// The address that the list of nodes shows for this node.
-    pub bind: String,
-    /// The hash of the current rules: [`nodes::hash_of_rules`].
-    pub rules_hash: watch::Receiver<String>,
-}
-
-/// A message to the broker's thread.
-enum BrokerCommand {
-    Publish { messages: Vec<Numbered>, receipt: Option<Arc<Receipt>> },
-    AskHighest(PublisherId, Arc<Receipt>),
-    Subscribe(Topic),
-    Unsubscribe(Topic),
-    Recover { topic: Topic, since: Option<Since>, limit: usize, hand_over: HandOver },
-    SetRules(HistoryRules),
-    UseTicket(TicketUse, UseAnswer),
-}
-
-/// A message of a publication, in the form in which it is stored.
-#[derive(Debug)]
-struct Numbered {
-    /// The publisher and its sequence number. `None`: the node numbers the message.
-    number: Option<(PublisherId, Seq)>,
-    topic: Topic,
-    body: Vec<u8>,
-    credit: Credit,
-}
-
-/// The state that the broker's thread reports.
-#[derive(Debug)]
-struct Report {
-    /// Whether every partition pushes what this node publishes, as its canaries show.
-    is_up: Arc<AtomicBool>,
-    cluster: Arc<Cluster>,
-}
 
 /// The broker's handle, which sends commands to its thread.
 #[derive(Debug)]

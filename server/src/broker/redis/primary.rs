@@ -16,10 +16,11 @@ use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::watch;
 
+use super::address::ServerAddress;
 use super::calls::{Verbs, milliseconds};
 use super::canary::Canary;
 use super::confirmations::Confirmations;
-use super::connect::{Connector, ServerAddress, check_server};
+use super::connect::{Connector, check_server};
 use super::keys::{Keys, Partition};
 use super::problem::Problem;
 use super::pushes::Pushes;

@@ -2,7 +2,7 @@
 
 use redis::{FromRedisValue as _, Value};
 
-use super::connect::ServerAddress;
+use super::address::ServerAddress;
 
 /// The ranges of slots, with the primary of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

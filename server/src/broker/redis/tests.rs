@@ -17,7 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::connect::{CONNECT_TIMEOUT, Connector, ServerAddress};
+use super::address::ServerAddress;
+use super::connect::{CONNECT_TIMEOUT, Connector};
 use super::keys::Partition;
 use super::{RedisBroker, Settings};
 use crate::auth::replay::FirstUse;

@@ -24,8 +24,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{error, warn};
 
+use super::address::ServerAddress;
 use super::calls::Verbs;
-use super::connect::{Connector, ServerAddress, Topology};
+use super::command::{ALL_NODES, BrokerCommand, Numbered, Report, Settings};
+use super::connect::{Connector, Topology};
 use super::keys::{Keys, Partition};
 use super::nodes::Description;
 use super::outbox::{CallEnd, FlowKey, Outbox, Outgoing};
@@ -33,10 +35,10 @@ use super::partitions::{NOT_READY, Partitions};
 use super::primary::{Connected, Primary, PrimaryId};
 use super::problem::Problem;
 use super::pushes::{EndedConnections, Push, Pushes};
+use super::read::Read;
 use super::record::Entry;
 use super::tickets::Tickets;
-use super::topics::{Read, Topics};
-use super::{BrokerCommand, Settings};
+use super::topics::Topics;
 use crate::broker::history::HistoryRules;
 use crate::broker::{EventHandler, Unavailable};
 use crate::metrics::{Metrics, Source};
@@ -141,7 +143,7 @@ pub(super) struct Worker {
     incoming: UnboundedReceiver<Push>,
     pushes: Pushes,
     ended: EndedConnections,
-    report: super::Report,
+    report: Report,
     metrics: Arc<Metrics>,
 }
 
@@ -170,7 +172,7 @@ impl Worker {
         events: Arc<dyn EventHandler>,
         inbox: UnboundedReceiver<BrokerCommand>,
         inbound: Arc<CreditPool>,
-        report: super::Report,
+        report: Report,
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
@@ -302,9 +304,9 @@ impl Worker {
         }
     }
 
-    fn publish(&mut self, messages: Vec<super::Numbered>, receipt: Option<&Arc<Receipt>>, now: Instant) {
+    fn publish(&mut self, messages: Vec<Numbered>, receipt: Option<&Arc<Receipt>>, now: Instant) {
         let mut by_flow: Vec<(FlowKey, Vec<Outgoing>)> = Vec::new();
-        for super::Numbered { number, topic, body, credit } in messages {
+        for Numbered { number, topic, body, credit } in messages {
             let (publisher, seq) = number.unwrap_or_else(|| {
                 self.own_seq += 1;
                 (self.own, Seq::FIRST.plus(self.own_seq - 1))
@@ -365,7 +367,7 @@ impl Worker {
                 };
                 let source = match flow.publisher {
                     publisher if publisher == self.own => Source::Browser,
-                    super::ALL_NODES => Source::Server,
+                    ALL_NODES => Source::Server,
                     _ => Source::Link,
                 };
                 let accepted = self.outbox.end_call(flow, number, end);

@@ -18,7 +18,8 @@ use redis::{
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Connector, LOOKUP_TIMEOUT, ServerAddress, as_user};
+use super::{Connector, LOOKUP_TIMEOUT, as_user};
+use crate::broker::redis::address::ServerAddress;
 use crate::broker::redis::problem::Problem;
 use crate::config::broker::RedisSettings;
 

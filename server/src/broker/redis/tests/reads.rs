@@ -15,7 +15,7 @@ use crate::broker::history::HistoryRules;
 use crate::broker::redis::calls::{self, Verbs};
 use crate::broker::redis::keys::{Keys, Partition};
 use crate::broker::redis::outbox::{Due, FlowKey, Outgoing};
-use crate::broker::redis::topics::{Excerpt, Read, ReadSince};
+use crate::broker::redis::read::{Excerpt, Read, ReadSince};
 use crate::broker::redis::{record, scripts};
 use crate::broker::{Broker, EventHandler};
 use crate::config::broker::{RedisAddress, RedisServers};

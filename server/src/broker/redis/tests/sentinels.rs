@@ -4,7 +4,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use super::{Server, settings_of};
-use crate::broker::redis::connect::{Connector, ServerAddress};
+use crate::broker::redis::address::ServerAddress;
+use crate::broker::redis::connect::Connector;
 use crate::broker::redis::keys::Partition;
 use crate::broker::redis::problem::Problem;
 use crate::config::broker::{Password, RedisServers, RedisSettings};

@@ -45,6 +45,7 @@ use orosync_protocol::{Position, Topic};
 
 use super::control;
 use super::keys::{Keys, Partition};
+use super::read::{Excerpt, Read, ReadSince};
 use super::record::Entry;
 use crate::broker::{EventHandler, HandOver, Recovered, Since, Unavailable};
 use crate::process::unix_time;
@@ -97,40 +98,6 @@ pub(super) enum Action {
         number: u64,
         topics: Arc<[(Topic, u64)]>,
     },
-}
-
-/// The start of a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReadSince {
-    /// Only the topic's current position.
-    Now,
-    Position(Position),
-    /// All stored entries.
-    Everything,
-}
-
-/// Which entries a read returns if not all fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Excerpt {
-    /// The latest ones, for a recovery. The read is then incomplete.
-    Latest,
-    /// The oldest ones, to close a gap. The read is then a page.
-    Oldest,
-}
-
-/// The result of a read.
-#[derive(Debug)]
-pub(super) struct Read {
-    /// The position of the topic's last entry, or of the last entry of the page.
-    pub(super) position: Position,
-    /// Whether the entries are complete since the start of the read.
-    pub(super) complete: bool,
-    /// Whether more entries follow after these. None is missing before them.
-    pub(super) is_page: bool,
-    /// The time on Redis' clock, in milliseconds, since which the stored entries are complete.
-    pub(super) complete_since: u64,
-    /// The entries, the oldest first.
-    pub(super) entries: Vec<Entry>,
 }
 
 /// Counts for the metrics.

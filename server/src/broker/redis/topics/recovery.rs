@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use orosync_protocol::Topic;
 
-use super::Read;
 use super::clock::RedisClock;
 use super::recent::Delivered;
+use crate::broker::redis::read::Read;
 use crate::broker::{HandOver, Recovered, Since};
 
 /// A pending recovery.

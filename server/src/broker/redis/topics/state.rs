@@ -12,11 +12,11 @@ use tracing::{error, warn};
 
 use super::clock::RedisClock;
 use super::recent::{Delivered, EVENT_OVERHEAD, MAX_BUFFERED_BYTES, RecentEvents};
-use super::{Read, ReadSince};
 use crate::auth::line::{Beginning, Disconnected, Line};
 use crate::broker::EventHandler;
 use crate::broker::redis::control;
 use crate::broker::redis::keys::Partition;
+use crate::broker::redis::read::{Read, ReadSince};
 use crate::broker::redis::record::Entry;
 use crate::process::unix_time;
 use crate::publication::credit::{Credit, CreditPool};

@@ -10,10 +10,11 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{Answer, Completion, FIRST_DELAY, PrimaryEntry, ProblemLog, Worker};
+use crate::broker::redis::address::ServerAddress;
 use crate::broker::redis::calls::{self, milliseconds};
 use crate::broker::redis::canary::{Canary, CanaryAction, NODE_LISTED_MS};
 use crate::broker::redis::confirmations::Confirmations;
-use crate::broker::redis::connect::{ServerAddress, Topology};
+use crate::broker::redis::connect::Topology;
 use crate::broker::redis::keys::Partition;
 use crate::broker::redis::primary::{self, Connected, Primary, PrimaryId};
 use crate::broker::redis::problem::Problem;

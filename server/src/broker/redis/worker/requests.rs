@@ -14,8 +14,9 @@ use crate::broker::redis::keys::Partition;
 use crate::broker::redis::outbox::FlowKey;
 use crate::broker::redis::primary::{MAX_CHANNELS, Primary, PrimaryId};
 use crate::broker::redis::problem::Problem;
+use crate::broker::redis::read::{Excerpt, ReadSince};
 use crate::broker::redis::scripts;
-use crate::broker::redis::topics::{Action, Excerpt, ReadSince};
+use crate::broker::redis::topics::Action;
 use crate::process::unix_time;
 
 impl Worker {

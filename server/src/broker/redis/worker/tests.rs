@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use orosync_protocol::SessionId;
 use orosync_protocol::disconnect::Disconnect;
 
+use super::super::INBOUND_BYTES;
 use super::super::record;
 use super::super::tests::traffic::Witness;
 use super::super::tests::{Server, settings};
-use super::super::{ALL_NODES, INBOUND_BYTES, Numbered, Report};
 use super::primaries::SHORT_LIVED;
 use super::*;
 use crate::auth::replay::FirstUse;
