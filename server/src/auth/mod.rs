@@ -1,10 +1,10 @@
 //! Authentication: turns a ticket into an identity by checking signature, time, origin and first use.
 
 mod journal;
-pub mod line;
 pub mod replay;
 pub mod resume;
 pub mod revocations;
+pub mod timeline;
 pub mod used;
 
 use std::sync::PoisonError;

@@ -10,7 +10,7 @@
 //!
 //! With a [`Journal`], revocations survive the process. Without one, a process accepts only its own resume tickets.
 //!
-//! If several nodes share their disconnects, these have the same positions on all nodes ([`Line`]). A ticket then contains the
+//! If several nodes share their disconnects, these have the same positions on all nodes ([`Timeline`]). A ticket then contains the
 //! position of the last disconnect, and is valid on each node that has it on its line. Numbers remain local to the node. A new
 //! line continues with higher numbers, so sessions from before it are recognized by theirs.
 
@@ -23,7 +23,7 @@ use orosync_protocol::ticket::{Identity, MAX_TICKET_BYTES, Resumption};
 use orosync_protocol::{Position, SessionId};
 
 use super::journal::{Journal, JournalError, Recorder};
-use super::line::{Beginning, Disconnected, Line};
+use super::timeline::{Disconnected, Timeline, TimelineStart};
 
 /// How long a revocation is kept beyond the lifetime of a resume ticket, for requests in flight.
 const SLACK_SECONDS: u64 = 60;
@@ -84,8 +84,8 @@ impl Revocations {
 
     /// Begins a line of shared disconnects. From now on tickets are checked by their position on it, and sessions from before
     /// get no resume tickets.
-    pub fn begin_line(&self, beginning: &Beginning) {
-        self.lock().begin_line(beginning);
+    pub fn begin_timeline(&self, beginning: &TimelineStart) {
+        self.lock().begin_timeline(beginning);
     }
 
     /// Drops `held` when all revocations recorded so far are durable.
@@ -181,7 +181,7 @@ pub(super) struct Known {
 /// The line of shared disconnects, with its mapping to numbers.
 #[derive(Debug)]
 struct Shared {
-    line: Line,
+    line: Timeline,
     /// The number of offset 0, which may be negative: all arithmetic wraps.
     zero: u64,
 }
@@ -257,10 +257,10 @@ impl Known {
         self.forget_old(*unix);
     }
 
-    fn begin_line(&mut self, Beginning { base, disconnected, unknown_until }: &Beginning) {
+    fn begin_timeline(&mut self, TimelineStart { base, disconnected, unknown_until }: &TimelineStart) {
         self.last += 1;
         self.began = self.last;
-        self.shared = Some(Shared { line: Line::new(*base), zero: self.last.wrapping_sub(base.offset) });
+        self.shared = Some(Shared { line: Timeline::new(*base), zero: self.last.wrapping_sub(base.offset) });
         self.forgotten_unix = self.forgotten_unix.max(*unknown_until);
         for disconnected in disconnected {
             self.record_shared(disconnected);
@@ -504,13 +504,13 @@ mod tests {
     /// A node that has read the disconnects of these users, which follow the one with this offset.
     fn node(base: u64, uids: &[u64]) -> Revocations {
         let revocations = Revocations::new(300, 10);
-        revocations.begin_line(&beginning(base, uids));
+        revocations.begin_timeline(&beginning(base, uids));
         revocations
     }
 
-    fn beginning(base: u64, uids: &[u64]) -> Beginning {
+    fn beginning(base: u64, uids: &[u64]) -> TimelineStart {
         let disconnected = (base + 1..).zip(uids).map(|(offset, uid)| disconnected(offset, *uid)).collect();
-        Beginning { base: at(base), disconnected, unknown_until: 0 }
+        TimelineStart { base: at(base), disconnected, unknown_until: 0 }
     }
 
     #[test]
@@ -574,11 +574,11 @@ mod tests {
         assert_eq!(issue(begun), Some((970, 97)));
         for again in [beginning(95, &[3]), beginning(200, &[]), beginning(95, &[1, 2])] {
             let before = node.of_new_session(&user(9), 5000).unwrap();
-            node.begin_line(&again);
+            node.begin_timeline(&again);
             assert!(issue(begun).is_none() && issue(before).is_none());
             assert!(issue(node.of_new_session(&user(9), 5000).unwrap()).is_some());
         }
-        node.begin_line(&Beginning { unknown_until: 4_990, ..beginning(95, &[]) });
+        node.begin_timeline(&TimelineStart { unknown_until: 4_990, ..beginning(95, &[]) });
         assert_eq!(node.of_new_session(&user(9), 5_000), None, "its user may have been disconnected");
         assert!(node.of_new_session(&user(9), 5_100).is_some());
     }

@@ -35,7 +35,7 @@ use std::time::Instant;
 
 use orosync_protocol::{Position, PublisherId, Topic};
 
-use crate::auth::line::Beginning;
+use crate::auth::timeline::TimelineStart;
 use crate::publication::receipt::Receipt;
 use crate::publication::event_body::EventBody;
 use crate::publication::{Event, Publication};
@@ -114,8 +114,8 @@ pub trait EventHandler: fmt::Debug + Send + Sync {
 
     /// Begins a timeline of shared disconnects, each with its position. Known disconnects only affect resume tickets. Unknown
     /// ones that were accepted while this node was running may affect any of its sessions
-    /// ([`Beginning::may_mean_sessions_since`]).
-    fn begin_line(&self, beginning: &Beginning);
+    /// ([`TimelineStart::may_mean_sessions_since`]).
+    fn begin_timeline(&self, start: &TimelineStart);
 
     /// Releases the receipt when all events handled before are written.
     fn handle_barrier(&self, receipt: &Arc<Receipt>);

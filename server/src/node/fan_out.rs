@@ -8,8 +8,8 @@ use tracing::warn;
 use super::disconnection::Disconnection;
 use super::handle::ShardHandle;
 use super::interest::Interest;
-use crate::auth::line::Beginning;
 use crate::auth::revocations::Revocations;
+use crate::auth::timeline::TimelineStart;
 use crate::broker::EventHandler;
 use crate::process::unix_time;
 use crate::publication::Event;
@@ -97,12 +97,12 @@ impl EventHandler for FanOut {
         }
     }
 
-    fn begin_line(&self, beginning: &Beginning) {
+    fn begin_timeline(&self, start: &TimelineStart) {
         if let Some(revocations) = &self.revocations {
-            revocations.begin_line(beginning);
+            revocations.begin_timeline(start);
         }
         // Old tickets are invalidated first.
-        if beginning.may_mean_sessions_since(self.started) {
+        if start.may_mean_sessions_since(self.started) {
             warn!(
                 "ending all browser sessions, which reconnect with a new ticket: this node may have missed disconnects"
             );
@@ -163,17 +163,17 @@ mod tests {
         let (handle, mut inbox) = ShardHandle::new();
         let revocations = Arc::new(Revocations::new(300, 10));
         let fan_out = FanOut::new(vec![handle], Some(Arc::clone(&revocations)));
-        let line = |unknown_until| Beginning {
+        let timeline = |unknown_until| TimelineStart {
             base: Position { offset: 5, tag: 50 },
             disconnected: Vec::new(),
             unknown_until,
         };
         for before in [0, unix_time() - 3600] {
-            fan_out.begin_line(&line(before));
+            fan_out.begin_timeline(&timeline(before));
             assert!(inbox.try_recv().is_err(), "no session can be affected");
         }
         let begun = revocations.of_new_session(&Identity::anonymous(), u64::MAX).unwrap();
-        fan_out.begin_line(&line(unix_time()));
+        fan_out.begin_timeline(&timeline(unix_time()));
         assert!(matches!(inbox.try_recv(), Ok(ShardMessage::EndBrowsers)));
         let session = [SessionId(7)].into_iter();
         assert!(revocations.of_new_ticket(session, &Identity::anonymous(), begun).is_none());

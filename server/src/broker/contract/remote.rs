@@ -11,7 +11,7 @@ use std::time::Instant;
 use orosync_protocol::{PublisherId, Topic};
 
 use super::{Highest, test, test_nodes, test_order_over_topics};
-use crate::auth::line::Beginning;
+use crate::auth::timeline::TimelineStart;
 use crate::broker::cluster::Cluster;
 use crate::broker::history::HistoryRules;
 use crate::broker::memory::MemoryBroker;
@@ -103,7 +103,7 @@ impl EventHandler for Hub {
 
     fn handle_break(&self, _: &Topic) {}
 
-    fn begin_line(&self, _: &Beginning) {}
+    fn begin_timeline(&self, _: &TimelineStart) {}
 
     fn handle_barrier(&self, _: &Arc<Receipt>) {}
 }

@@ -12,7 +12,7 @@ use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, SessionId, Topic};
 
-use crate::auth::line::Beginning;
+use crate::auth::timeline::TimelineStart;
 use crate::broker::{Broker, EventHandler, Recovered, Since, Unavailable};
 use crate::publication::credit::CreditPool;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
@@ -109,7 +109,7 @@ impl EventHandler for Node {
 
     fn handle_break(&self, _: &Topic) {}
 
-    fn begin_line(&self, _: &Beginning) {}
+    fn begin_timeline(&self, _: &TimelineStart) {}
 
     fn handle_barrier(&self, receipt: &Arc<Receipt>) {
         self.barriers.lock().unwrap().push(Arc::clone(receipt));

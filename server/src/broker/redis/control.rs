@@ -12,8 +12,8 @@ use orosync_protocol::disconnect::{self, Disconnect};
 use orosync_protocol::{Position, Topic};
 
 use super::read::Read;
-pub(super) use crate::auth::line::CLOCK_SLACK_SECONDS;
-use crate::auth::line::{Beginning, Disconnected, Line};
+pub(super) use crate::auth::timeline::CLOCK_SLACK_SECONDS;
+use crate::auth::timeline::{Disconnected, Timeline, TimelineStart};
 use crate::policy::HistoryLimits;
 
 /// Maximum number of disconnects that Redis keeps, and of positions that a node knows.
@@ -38,51 +38,51 @@ pub(super) fn limits(resume: Duration) -> HistoryLimits {
 
 /// The start of the timeline after a read of all entries. `unix` converts Redis' milliseconds to Unix time in seconds. `broken`
 /// is the time at which a possible loss of disconnects was detected, if any.
-pub(super) fn beginning(read: &Read, unix: impl Fn(u64) -> u64, broken: Option<u64>) -> Beginning {
+pub(super) fn timeline_start(read: &Read, unix: impl Fn(u64) -> u64, broken: Option<u64>) -> TimelineStart {
     // Before the first entry of a topic nothing can be missing.
     let unknown_until = |base: Position, accepted| if base.offset == 0 { 0 } else { unix(accepted) };
-    let mut started: Option<Beginning> = None;
+    let mut start: Option<TimelineStart> = None;
     let mut last = None;
     for entry in &read.entries {
         let Position { offset, .. } = entry.position;
         let before = Position { offset: offset.saturating_sub(1), tag: entry.previous_tag };
         let whom = Disconnect::parse(&entry.payload()).ok();
         // A new timeline begins after a gap, and after an entry in an unknown format.
-        if started.is_none() || last != Some(before) || whom.is_none() {
+        if start.is_none() || last != Some(before) || whom.is_none() {
             let base = if whom.is_some() { before } else { entry.position };
             let is_first = last.is_none() && whom.is_some() && read.complete;
             let unknown_until =
                 unknown_until(base, if is_first { read.complete_since } else { entry.accepted });
-            started = Some(Beginning { base, disconnected: Vec::new(), unknown_until });
+            start = Some(TimelineStart { base, disconnected: Vec::new(), unknown_until });
         }
         last = Some(entry.position);
-        if let (Some(started), Some(whom)) = (&mut started, whom) {
+        if let (Some(start), Some(whom)) = (&mut start, whom) {
             let unix = unix(entry.accepted);
-            started.disconnected.push(Disconnected { whom, at: entry.position, unix });
+            start.disconnected.push(Disconnected { whom, at: entry.position, unix });
         }
     }
     // Entries that do not lead to the topic's current position are not on its timeline.
-    let started = started.filter(|_| last == Some(read.position));
-    let mut beginning = started.unwrap_or_else(|| Beginning {
+    let start = start.filter(|_| last == Some(read.position));
+    let mut start = start.unwrap_or_else(|| TimelineStart {
         base: read.position,
         disconnected: Vec::new(),
         unknown_until: unknown_until(read.position, read.complete_since),
     });
-    beginning.unknown_until = beginning.unknown_until.max(broken.unwrap_or(0));
-    beginning
+    start.unknown_until = start.unknown_until.max(broken.unwrap_or(0));
+    start
 }
 
-/// The positions of a beginning.
-pub(super) fn line(beginning: &Beginning) -> Line {
-    let mut line = Line::new(beginning.base);
-    beginning.disconnected.iter().for_each(|disconnected| line.push(disconnected.at.tag));
-    line
+/// The positions of a timeline.
+pub(super) fn timeline(start: &TimelineStart) -> Timeline {
+    let mut timeline = Timeline::new(start.base);
+    start.disconnected.iter().for_each(|disconnected| timeline.push(disconnected.at.tag));
+    timeline
 }
 
 /// Appends the next position to the timeline.
-pub(super) fn append(line: &mut Line, next: Position) {
-    line.push(next.tag);
-    line.forget(next.offset.saturating_sub(MAX_DISCONNECTS as u64));
+pub(super) fn append(timeline: &mut Timeline, next: Position) {
+    timeline.push(next.tag);
+    timeline.forget(next.offset.saturating_sub(MAX_DISCONNECTS as u64));
 }
 
 #[cfg(test)]
@@ -128,10 +128,11 @@ mod tests {
         Read { position, complete: true, is_page: false, complete_since: 500, entries }
     }
 
-    fn beginning_of(read: &Read, broken: Option<u64>) -> (Position, Vec<u64>, u64) {
-        let Beginning { base, disconnected, unknown_until } = beginning(read, |ms| 100 + ms / 1000, broken);
-        for Disconnected { target, at, unix } in &disconnected {
-            assert_eq!(*target, Disconnect::Session(SessionId(at.offset.into())));
+    fn start_of(read: &Read, broken: Option<u64>) -> (Position, Vec<u64>, u64) {
+        let TimelineStart { base, disconnected, unknown_until } =
+            timeline_start(read, |ms| 100 + ms / 1000, broken);
+        for Disconnected { whom, at, unix } in &disconnected {
+            assert_eq!(*whom, Disconnect::Session(SessionId(at.offset.into())));
             assert_eq!(*unix, 100 + at.offset);
         }
         (base, disconnected.iter().map(|known| known.at.offset).collect(), unknown_until)
@@ -140,46 +141,38 @@ mod tests {
     #[test]
     fn the_timeline_begins_before_the_oldest_stored_entry() {
         let all = read(at(3), vec![entry(1), entry(2), entry(3)]);
-        assert_eq!(
-            beginning_of(&all, None),
-            (at(0), vec![1, 2, 3], 0),
-            "complete from the first disconnect on"
-        );
-        assert_eq!(beginning_of(&all, Some(500)), (at(0), vec![1, 2, 3], 500), "with a possible loss");
+        assert_eq!(start_of(&all, None), (at(0), vec![1, 2, 3], 0), "complete from the first disconnect on");
+        assert_eq!(start_of(&all, Some(500)), (at(0), vec![1, 2, 3], 500), "with a possible loss");
         let some = read(at(3), vec![entry(2), entry(3)]);
-        assert_eq!(beginning_of(&some, None), (at(1), vec![2, 3], 100));
+        assert_eq!(start_of(&some, None), (at(1), vec![2, 3], 100));
         let cut = Read { complete: false, ..some };
-        assert_eq!(beginning_of(&cut, None), (at(1), vec![2, 3], 102), "earlier ones exist");
-        assert_eq!(
-            beginning_of(&read(at(3), Vec::new()), None),
-            (at(3), Vec::new(), 100),
-            "all have expired"
-        );
-        assert_eq!(beginning_of(&read(at(0), Vec::new()), None), (at(0), Vec::new(), 0));
+        assert_eq!(start_of(&cut, None), (at(1), vec![2, 3], 102), "earlier ones exist");
+        assert_eq!(start_of(&read(at(3), Vec::new()), None), (at(3), Vec::new(), 100), "all have expired");
+        assert_eq!(start_of(&read(at(0), Vec::new()), None), (at(0), Vec::new(), 0));
     }
 
     #[test]
     fn the_timeline_begins_after_a_gap_an_unknown_format_or_entries_of_another_timeline() {
         let gap = read(at(4), vec![entry(1), entry(3), entry(4)]);
-        assert_eq!(beginning_of(&gap, None), (at(2), vec![3, 4], 103));
+        assert_eq!(start_of(&gap, None), (at(2), vec![3, 4], 103));
         let unknown_format = read(at(3), vec![entry(1), invalid(2), entry(3)]);
-        assert_eq!(beginning_of(&unknown_format, None), (at(2), vec![3], 102));
+        assert_eq!(start_of(&unknown_format, None), (at(2), vec![3], 102));
         let at_the_end = read(at(2), vec![entry(1), invalid(2)]);
-        assert_eq!(beginning_of(&at_the_end, None), (at(2), Vec::new(), 102));
+        assert_eq!(start_of(&at_the_end, None), (at(2), Vec::new(), 102));
         let elsewhere = Position { offset: 7, tag: 1 };
-        assert_eq!(beginning_of(&read(elsewhere, vec![entry(1)]), None), (elsewhere, Vec::new(), 100));
+        assert_eq!(start_of(&read(elsewhere, vec![entry(1)]), None), (elsewhere, Vec::new(), 100));
     }
 
     #[test]
     fn the_timeline_contains_all_positions_and_is_bounded() {
-        let beginning = beginning(&read(at(3), vec![entry(2), entry(3)]), |_| 0, None);
-        let mut line = line(&beginning);
-        assert!(!line.has(at(0)) && (1..=3).all(|offset| line.has(at(offset))));
-        append(&mut line, at(4));
-        assert!(line.has(at(4)));
+        let start = timeline_start(&read(at(3), vec![entry(2), entry(3)]), |_| 0, None);
+        let mut timeline = timeline(&start);
+        assert!(!timeline.has(at(0)) && (1..=3).all(|offset| timeline.has(at(offset))));
+        append(&mut timeline, at(4));
+        assert!(timeline.has(at(4)));
         let most = MAX_DISCONNECTS as u64;
-        (5..=most + 2).for_each(|offset| append(&mut line, at(offset)));
-        assert_eq!((line.base(), line.count()), (at(2), MAX_DISCONNECTS));
+        (5..=most + 2).for_each(|offset| append(&mut timeline, at(offset)));
+        assert_eq!((timeline.base(), timeline.count()), (at(2), MAX_DISCONNECTS));
     }
 
     #[test]
@@ -227,10 +220,10 @@ mod tests {
             panic!("a break of {topic:?}");
         }
 
-        fn begin_line(&self, beginning: &Beginning) {
-            let base = beginning.base.offset;
-            let disconnected: Vec<_> = beginning.disconnected.iter().map(|known| known.at.offset).collect();
-            self.0.lock().unwrap().push(if beginning.may_affect_sessions_since(unix_time()) {
+        fn begin_timeline(&self, start: &TimelineStart) {
+            let base = start.base.offset;
+            let disconnected: Vec<_> = start.disconnected.iter().map(|known| known.at.offset).collect();
+            self.0.lock().unwrap().push(if start.may_mean_sessions_since(unix_time()) {
                 assert!(disconnected.is_empty());
                 Notification::UnknownDisconnects { base }
             } else {
@@ -279,8 +272,8 @@ mod tests {
             .into(),
         );
         let (node, mut topics, control) = started(vec![entry(2), recent.unwrap()]);
-        let line = Notification::Timeline { base: 1, disconnected: vec![2, 3] };
-        assert_eq!(node.take(), [line, Notification::Disconnected(3)]);
+        let timeline = Notification::Timeline { base: 1, disconnected: vec![2, 3] };
+        assert_eq!(node.take(), [timeline, Notification::Disconnected(3)]);
         topics.handle_push(&control, vec![entry(4)]);
         assert_eq!(node.take(), [Notification::Disconnected(4)]);
         for offset in 0..6 {

@@ -10,7 +10,7 @@ use redis::{Cmd, Connection};
 
 use super::traffic::wait_until_subscribed;
 use super::{Server, open, wait_for};
-use crate::auth::line::Beginning;
+use crate::auth::timeline::TimelineStart;
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::calls::{self, Verbs};
 use crate::broker::redis::keys::{Keys, Partition};
@@ -186,7 +186,7 @@ impl EventHandler for Count {
         self.breaks.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn begin_line(&self, _: &Beginning) {}
+    fn begin_timeline(&self, _: &TimelineStart) {}
 
     fn handle_barrier(&self, _: &Arc<Receipt>) {}
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use orosync_protocol::{Position, PublisherId, Topic};
 
 use super::{RedisBroker, Settlements, publish, wait_for};
-use crate::auth::line::Beginning;
+use crate::auth::timeline::TimelineStart;
 use crate::broker::{Broker, EventHandler};
 use crate::publication::Event;
 use crate::publication::receipt::Receipt;
@@ -47,7 +47,7 @@ impl EventHandler for Witness {
         }
     }
 
-    fn begin_line(&self, _: &Beginning) {}
+    fn begin_timeline(&self, _: &TimelineStart) {}
 
     fn handle_break(&self, topic: &Topic) {
         self.broken.lock().unwrap().insert(topic.clone());

@@ -184,10 +184,10 @@ impl Topics {
 
     /// Whether all disconnects up to this position are known. `None`: the state before the first disconnect.
     pub(super) fn knows(&self, control: &Topic, position: Option<Position>) -> bool {
-        let line = self.states.get(control).and_then(|state| state.line.as_deref());
-        line.is_some_and(|line| match position {
-            Some(position) => line.has(position),
-            None => line.last().offset == 0,
+        let timeline = self.states.get(control).and_then(|state| state.timeline.as_deref());
+        timeline.is_some_and(|timeline| match position {
+            Some(position) => timeline.has(position),
+            None => timeline.last().offset == 0,
         })
     }
 

@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::clock::RedisClock;
 use super::recent::{Delivered, EVENT_OVERHEAD, MAX_BUFFERED_BYTES, RecentEvents};
-use crate::auth::line::{Beginning, Disconnected, Line};
+use crate::auth::timeline::{Disconnected, Timeline, TimelineStart};
 use crate::broker::EventHandler;
 use crate::broker::redis::control;
 use crate::broker::redis::keys::Partition;
@@ -66,7 +66,7 @@ pub(super) struct State {
     /// Recoveries that wait for the confirmation of the subscription, or for the last page, in the order of their numbers.
     pub(super) waiting_recoveries: VecDeque<u64>,
     /// For the topic of disconnects: all positions that this node knows.
-    pub(super) line: Option<Box<Line>>,
+    pub(super) timeline: Option<Box<Timeline>>,
 }
 
 /// The progress of the subscription on the current connection.
@@ -144,7 +144,7 @@ impl State {
             is_paging: false,
             initial_pages: Vec::new(),
             waiting_recoveries: VecDeque::new(),
-            line: None,
+            timeline: None,
         }
     }
 
@@ -228,8 +228,8 @@ impl State {
 
     /// Delivers a disconnect.
     fn disconnect(&mut self, entry: &Entry, sink: &Sink<'_>) {
-        if let Some(line) = &mut self.line {
-            control::append(line, entry.position);
+        if let Some(timeline) = &mut self.timeline {
+            control::append(timeline, entry.position);
         }
         match Disconnect::parse(&entry.payload()) {
             Ok(target) => {
@@ -242,7 +242,7 @@ impl State {
                     "another node has requested a disconnect in an unknown format. Earlier resume tickets are no longer valid"
                 );
                 let (base, unknown_until) = (entry.position, unix_time());
-                sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
+                sink.events.begin_timeline(&TimelineStart { base, disconnected: Vec::new(), unknown_until });
             }
         }
     }
@@ -277,9 +277,9 @@ impl State {
         last.position = base;
         self.recent = RecentEvents::begin(Some(base));
         if control::is_control(sink.topic) {
-            let beginning = Beginning { base, disconnected: Vec::new(), unknown_until: 0 };
-            self.line = Some(Box::new(control::line(&beginning)));
-            sink.events.begin_line(&beginning);
+            let start = TimelineStart { base, disconnected: Vec::new(), unknown_until: 0 };
+            self.timeline = Some(Box::new(control::timeline(&start)));
+            sink.events.begin_timeline(&start);
         }
     }
 
@@ -295,11 +295,11 @@ impl State {
     ) {
         if control::is_control(sink.topic) {
             error!("a disconnect may have been missed");
-            let beginning = control::beginning(read, |ms| clock.unix(ms), Some(unix_time()));
-            self.line = Some(Box::new(control::line(&beginning)));
+            let start = control::timeline_start(read, |ms| clock.unix(ms), Some(unix_time()));
+            self.timeline = Some(Box::new(control::timeline(&start)));
             // Invalidates all earlier tickets, because the new timeline may lack disconnects that this node knew.
-            let (base, unknown_until) = (read.position, beginning.unknown_until);
-            sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
+            let (base, unknown_until) = (read.position, start.unknown_until);
+            sink.events.begin_timeline(&TimelineStart { base, disconnected: Vec::new(), unknown_until });
             self.set_last(number, last, read);
             self.recent = RecentEvents::begin(Some(read.position));
             return;
@@ -357,13 +357,13 @@ impl State {
         started: u64,
         sink: &Sink<'_>,
     ) {
-        let beginning = control::beginning(read, |ms| clock.unix(ms), None);
-        self.line = Some(Box::new(control::line(&beginning)));
-        sink.events.begin_line(&beginning);
+        let start = control::timeline_start(read, |ms| clock.unix(ms), None);
+        self.timeline = Some(Box::new(control::timeline(&start)));
+        sink.events.begin_timeline(&start);
         // The latest may affect sessions without a ticket that were opened during the read.
         let is_recent =
             |known: &&Disconnected| known.unix.saturating_add(control::CLOCK_SLACK_SECONDS) >= started;
-        for Disconnected { whom, at, .. } in beginning.disconnected.iter().filter(is_recent) {
+        for Disconnected { whom, at, .. } in start.disconnected.iter().filter(is_recent) {
             let held = Held::new(sink.inbound.take(0), None);
             sink.events.handle_event(Event::Disconnect(target.clone(), Some(*at), held));
         }

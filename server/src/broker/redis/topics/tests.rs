@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::super::record::encode;
 use super::recent::MAX_BUFFERED_BYTES;
 use super::*;
-use crate::auth::line::Beginning;
+use crate::auth::timeline::TimelineStart;
 use crate::publication::Event;
 use crate::publication::receipt::Receipt;
 
@@ -145,7 +145,7 @@ impl EventHandler for Node {
         self.push(Item::Break(number(topic)));
     }
 
-    fn begin_line(&self, _: &Beginning) {}
+    fn begin_timeline(&self, _: &TimelineStart) {}
 
     fn handle_barrier(&self, _: &Arc<Receipt>) {}
 }

@@ -1,10 +1,11 @@
-//! The line: the sequence of disconnects that all nodes share, with the positions that the broker assigned, without gaps.
+//! The timeline of disconnects: the disconnects that all nodes share, with the positions that the broker assigned, without gaps.
+//! A new timeline begins when the broker has lost disconnects.
 //!
-//! A resume ticket contains the position of the last disconnect before it was issued. A node that has this position on its line
-//! knows all later disconnects, whichever node issued the ticket. After the broker has lost its data, positions have different
+//! A resume ticket contains the position of the last disconnect before it was issued. A node that has this position on its
+//! timeline knows all later disconnects, whichever node issued the ticket. After the broker has lost its data, positions have different
 //! tags, so tickets from before are not valid.
 //!
-//! Bound: the owner drops old positions ([`Line::forget`]). A position takes 8 bytes.
+//! Bound: the owner drops old positions ([`Timeline::forget`]). A position takes 8 bytes.
 
 use std::collections::VecDeque;
 
@@ -19,15 +20,15 @@ pub const CLOCK_SLACK_SECONDS: u64 = 5;
 pub struct Disconnected {
     /// The sessions to end.
     pub target: Disconnect,
-    /// The position on the line.
+    /// The position on the timeline.
     pub at: Position,
     /// The time of acceptance, as Unix time in seconds.
     pub unix: u64,
 }
 
-/// The start of a line, as far as this node knows it.
+/// The start of a timeline, as far as this node knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beginning {
+pub struct TimelineStart {
     /// The position before the first known disconnect.
     pub base: Position,
     /// The known disconnects, in order.
@@ -36,7 +37,7 @@ pub struct Beginning {
     pub unknown_until: u64,
 }
 
-impl Beginning {
+impl TimelineStart {
     /// Whether an unknown disconnect may affect sessions that were opened at this Unix time in seconds, or later.
     pub fn may_affect_sessions_since(&self, unix: u64) -> bool {
         self.unknown_until > 0 && self.unknown_until.saturating_add(CLOCK_SLACK_SECONDS) >= unix
@@ -45,14 +46,14 @@ impl Beginning {
 
 /// The consecutive positions of known disconnects.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct Timeline {
     base: Position,
     /// The tags of the positions after the base.
     tags: VecDeque<u64>,
 }
 
-impl Line {
-    /// A line that begins after this position.
+impl Timeline {
+    /// A timeline that begins after this position.
     pub fn new(base: Position) -> Self {
         Self { base, tags: VecDeque::new() }
     }
@@ -78,7 +79,7 @@ impl Line {
         self.tags.push_back(tag);
     }
 
-    /// Whether this position is on the line.
+    /// Whether this position is on the timeline.
     pub fn has(&self, at: Position) -> bool {
         let behind = at.offset.checked_sub(self.base.offset);
         let tag = behind.and_then(|behind| match behind.checked_sub(1) {
@@ -111,18 +112,18 @@ mod tests {
         for (unknown_until, begun, expected) in
             [(0, 0, false), (1000, 999, true), (1000, 1005, true), (1000, 1006, false)]
         {
-            let beginning = Beginning { base: at(5, 50), disconnected: Vec::new(), unknown_until };
-            assert_eq!(beginning.may_affect_sessions_since(begun), expected, "{unknown_until} {begun}");
+            let start = TimelineStart { base: at(5, 50), disconnected: Vec::new(), unknown_until };
+            assert_eq!(start.may_affect_sessions_since(begun), expected, "{unknown_until} {begun}");
         }
     }
 
     #[test]
-    fn a_line_contains_its_base_and_what_was_appended() {
-        let mut line = Line::new(at(5, 50));
-        assert!(line.last() == at(5, 50) && line.has(at(5, 50)));
-        line.push(60);
-        line.push(70);
-        assert_eq!((line.last(), line.count()), (at(7, 70), 2));
+    fn a_timeline_contains_its_base_and_appended_positions() {
+        let mut timeline = Timeline::new(at(5, 50));
+        assert!(timeline.last() == at(5, 50) && timeline.has(at(5, 50)));
+        timeline.push(60);
+        timeline.push(70);
+        assert_eq!((timeline.last(), timeline.count()), (at(7, 70), 2));
         for (position, expected) in [
             (at(4, 40), false),
             (at(5, 50), true),
@@ -133,20 +134,20 @@ mod tests {
             (at(8, 80), false),
             (at(u64::MAX, 70), false),
         ] {
-            assert_eq!(line.has(position), expected, "{position}");
+            assert_eq!(timeline.has(position), expected, "{position}");
         }
     }
 
     #[test]
     fn forgotten_positions_are_removed_except_for_the_last() {
-        let mut line = Line::new(at(5, 50));
+        let mut timeline = Timeline::new(at(5, 50));
         for tag in [60, 70, 80] {
-            line.push(tag);
+            timeline.push(tag);
         }
-        line.forget(7);
-        assert_eq!((line.base(), line.last(), line.count()), (at(7, 70), at(8, 80), 1));
-        assert!(!line.has(at(6, 60)) && line.has(at(7, 70)) && line.has(at(8, 80)));
-        line.forget(100);
-        assert_eq!((line.base(), line.last()), (at(8, 80), at(8, 80)));
+        timeline.forget(7);
+        assert_eq!((timeline.base(), timeline.last(), timeline.count()), (at(7, 70), at(8, 80), 1));
+        assert!(!timeline.has(at(6, 60)) && timeline.has(at(7, 70)) && timeline.has(at(8, 80)));
+        timeline.forget(100);
+        assert_eq!((timeline.base(), timeline.last()), (at(8, 80), at(8, 80)));
     }
 }
