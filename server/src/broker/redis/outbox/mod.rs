@@ -11,7 +11,7 @@
 //! have to be asked, so all messages are sent to Redis again instead ([`Outbox::expect_resends`]).
 //!
 //! Bounds: a call has at most [`MAX_MESSAGES`] and [`MAX_BYTES`], and a flow has at most [`MAX_IN_FLIGHT`] unsettled calls in
-//! flight. Further messages wait in later calls, bounded by the publishers' credit. Chains without calls are forgotten beyond
+//! flight. Further messages wait in later calls, bounded by the publishers' credit. Flows without calls are forgotten beyond
 //! `limits.remembered_publishers`; each remembers [`MAX_SETTLED`] settled calls.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
