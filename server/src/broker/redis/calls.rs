@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 
 use super::control;
 use super::keys::{Keys, Partition};
-use super::outbox::{CallEnd, Due, NUMBER_EXPIRY};
+use super::outbox::{CallEnd, DueCall, NUMBER_EXPIRY};
 use super::problem::Problem;
 use super::read::{Excerpt, Read, ReadSince};
 use super::record::Entry;
@@ -122,7 +122,7 @@ pub(super) fn publish(
     verbs: Verbs,
     rules: &HistoryRules,
     resume: Duration,
-    due: &Due<'_>,
+    due: &DueCall<'_>,
 ) -> Cmd {
     publish_limited(keys, verbs, due, |topic| EntryLimits::new(rules, resume, topic))
 }
@@ -131,7 +131,7 @@ pub(super) fn publish(
 pub(super) fn publish_limited(
     keys: &Keys,
     verbs: Verbs,
-    due: &Due<'_>,
+    due: &DueCall<'_>,
     limits_of: impl Fn(&Topic) -> EntryLimits,
 ) -> Cmd {
     let mut topics: Vec<&Topic> = Vec::new();

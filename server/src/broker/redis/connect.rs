@@ -207,7 +207,7 @@ impl Connector {
             ServerAddress::Tcp(host, _) => host.as_str(),
             ServerAddress::Unix(_) => "",
         };
-        SlotMap::read(&answer, host).ok_or_else(|| Problem::unexpected("the Cluster"))
+        SlotMap::parse(&answer, host).ok_or_else(|| Problem::unexpected("the Cluster"))
     }
 }
 

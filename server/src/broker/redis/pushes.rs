@@ -75,18 +75,18 @@ impl Pushes {
     ) -> impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static {
         let (sender, inbound) = (self.sender.clone(), Arc::clone(&self.inbound));
         move |info| {
-            let push = match read(info) {
-                Read::Message { channel, payload }
+            let push = match parse(info) {
+                Parsed::Message { channel, payload }
                     if inbound.is_available() || is_canary(&channel, &payload) =>
                 {
                     let credit = inbound.take(payload.len());
                     Push::Message { channel, payload, credit }
                 }
-                Read::Message { channel, .. } => Push::Dropped { channel },
-                Read::Confirmed { channel } => Push::Confirmed { channel, connection },
-                Read::Lost { channel } => Push::Lost { channel, connection },
-                Read::Ended => Push::Ended { connection },
-                Read::Other => return Ok(()),
+                Parsed::Message { channel, .. } => Push::Dropped { channel },
+                Parsed::Confirmed { channel } => Push::Confirmed { channel, connection },
+                Parsed::Lost { channel } => Push::Lost { channel, connection },
+                Parsed::Ended => Push::Ended { connection },
+                Parsed::Other => return Ok(()),
             };
             sender.send(push).map_err(drop)
         }
@@ -119,7 +119,7 @@ fn is_canary(channel: &str, payload: &[u8]) -> bool {
     payload.len() <= CANARY_BYTES && channel.contains("}:n:")
 }
 
-enum Read {
+enum Parsed {
     Message { channel: String, payload: Bytes },
     Confirmed { channel: String },
     Lost { channel: String },
@@ -127,7 +127,7 @@ enum Read {
     Other,
 }
 
-fn read(info: PushInfo) -> Read {
+fn parse(info: PushInfo) -> Parsed {
     let PushInfo { kind, data } = info;
     let mut data = data.into_iter();
     let mut channel = || match data.next() {
@@ -137,18 +137,18 @@ fn read(info: PushInfo) -> Read {
     match kind {
         PushKind::Message | PushKind::SMessage => match (channel(), data.next()) {
             (Some(channel), Some(Value::BulkString(payload))) => {
-                Read::Message { channel, payload: payload.into() }
+                Parsed::Message { channel, payload: payload.into() }
             }
-            _ => Read::Other,
+            _ => Parsed::Other,
         },
         PushKind::Subscribe | PushKind::SSubscribe => {
-            channel().map_or(Read::Other, |channel| Read::Confirmed { channel })
+            channel().map_or(Parsed::Other, |channel| Parsed::Confirmed { channel })
         }
         PushKind::Unsubscribe | PushKind::SUnsubscribe => {
-            channel().map_or(Read::Other, |channel| Read::Lost { channel })
+            channel().map_or(Parsed::Other, |channel| Parsed::Lost { channel })
         }
-        PushKind::Disconnection => Read::Ended,
-        _ => Read::Other,
+        PushKind::Disconnection => Parsed::Ended,
+        _ => Parsed::Other,
     }
 }
 

@@ -14,10 +14,10 @@ pub(super) struct SlotMap {
 }
 
 impl SlotMap {
-    /// Parses the answer of a node. A node reported without an address has the address of `asked`.
+    /// Parses the answer of a node. A node that is reported without a host has `host`.
     ///
     /// `None`: the answer is invalid.
-    pub(super) fn read(answer: &Value, asked: &str) -> Option<Self> {
+    pub(super) fn parse(answer: &Value, host: &str) -> Option<Self> {
         let mut map = Self::default();
         let Value::Array(ranges) = answer else { return None };
         for range in ranges {
@@ -25,7 +25,7 @@ impl SlotMap {
             let [first, last, nodes @ ..] = range.as_slice() else { return None };
             let (first, last) = (number(first)?, number(last)?);
             for (nth, node) in nodes.iter().enumerate() {
-                let address = address(node, asked)?;
+                let address = address(node, host)?;
                 if nth == 0 {
                     map.ranges.push((first, last, address.clone()));
                 }
@@ -50,12 +50,12 @@ fn number(value: &Value) -> Option<u16> {
 }
 
 /// Parses a node. Host and port come first; an id and other names follow, depending on the version.
-fn address(node: &Value, asked: &str) -> Option<ServerAddress> {
+fn address(node: &Value, default_host: &str) -> Option<ServerAddress> {
     let Value::Array(node) = node else { return None };
     let [host, port, ..] = node.as_slice() else { return None };
     let host = Option::<String>::from_redis_value_ref(host).ok()?;
     let host = host.filter(|host| !host.is_empty() && host != "?");
-    Some(ServerAddress::Tcp(host.unwrap_or_else(|| asked.to_owned()), number(port)?))
+    Some(ServerAddress::Tcp(host.unwrap_or_else(|| default_host.to_owned()), number(port)?))
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
             ]),
             Value::Array(vec![Value::Int(8002), Value::Int(16383), node(Value::Nil, 6381)]),
         ];
-        let map = SlotMap::read(&Value::Array(ranges), "seed").unwrap();
+        let map = SlotMap::parse(&Value::Array(ranges), "seed").unwrap();
         let at = |slot| map.primary(slot).map(ToString::to_string);
         assert_eq!(at(0).as_deref(), Some("10.0.0.1:6379"));
         assert_eq!(at(8000).as_deref(), Some("10.0.0.1:6379"));
@@ -101,8 +101,8 @@ mod tests {
             Value::Array(vec![Value::Array(vec![Value::Int(0), Value::Int(7), node(host("a"), 70_000)])]),
             Value::Array(vec![Value::Array(vec![Value::Int(0), Value::Int(7), Value::Int(9)])]),
         ] {
-            assert_eq!(SlotMap::read(&answer, "seed"), None, "{answer:?}");
+            assert_eq!(SlotMap::parse(&answer, "seed"), None, "{answer:?}");
         }
-        assert_eq!(SlotMap::read(&Value::Array(Vec::new()), "seed"), Some(SlotMap::default()));
+        assert_eq!(SlotMap::parse(&Value::Array(Vec::new()), "seed"), Some(SlotMap::default()));
     }
 }

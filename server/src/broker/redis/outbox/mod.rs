@@ -90,7 +90,7 @@ enum CallState {
 
 /// A call to send.
 #[derive(Debug)]
-pub(super) struct Due<'a> {
+pub(super) struct DueCall<'a> {
     pub(super) flow: FlowKey,
     /// The number that identifies its answer.
     pub(super) number: u64,
@@ -255,7 +255,7 @@ impl Outbox {
     }
 
     /// The next call to send, in a partition for which `may_send` is true.
-    pub(super) fn next(&mut self, may_send: impl Fn(Partition) -> bool) -> Option<Due<'_>> {
+    pub(super) fn next(&mut self, may_send: impl Fn(Partition) -> bool) -> Option<DueCall<'_>> {
         let key = self.next_flow(may_send)?;
         let flow = self.flows.get_mut(&key)?;
         self.last_call += 1;
@@ -265,7 +265,7 @@ impl Outbox {
             flow.is_ready = true;
             self.ready.entry(key.partition).or_default().push_back(key);
         }
-        Some(Due { flow: key, number: self.last_call, before, messages: &flow.calls[at].messages })
+        Some(DueCall { flow: key, number: self.last_call, before, messages: &flow.calls[at].messages })
     }
 
     /// Takes the next ready flow that may send, with round robin over the partitions.

@@ -128,7 +128,7 @@ fn call_with_bytes(
     messages: &[Outgoing],
     bytes: usize,
 ) -> (bool, u64) {
-    let due = Due {
+    let due = DueCall {
         flow: FlowKey { publisher: PublisherId(publisher.into()), partition: Partition(0) },
         number: 0,
         before: before.and_then(Seq::new),

@@ -14,7 +14,7 @@ use crate::auth::timeline::TimelineStart;
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::calls::{self, Verbs};
 use crate::broker::redis::keys::{Keys, Partition};
-use crate::broker::redis::outbox::{Due, FlowKey, Outgoing};
+use crate::broker::redis::outbox::{DueCall, FlowKey, Outgoing};
 use crate::broker::redis::read::{Excerpt, Read, ReadSince};
 use crate::broker::redis::{record, scripts};
 use crate::broker::{Broker, EventHandler};
@@ -81,7 +81,7 @@ impl Stored {
         let flow = FlowKey { publisher: PublisherId(7), partition: Partition::CONTROL };
         // Lua's `unpack` is limited to a few thousand values.
         let calls = messages.chunks(1000).map(|messages| {
-            let due = Due { flow, number: 0, before: None, messages };
+            let due = DueCall { flow, number: 0, before: None, messages };
             calls::publish(&self.keys, Verbs::SINGLE, &self.rules, Duration::from_mins(5), &due)
         });
         calls.collect()
