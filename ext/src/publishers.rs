@@ -62,7 +62,7 @@ struct Entry {
     settings: Settings,
     publisher: Publisher,
     outages_logged: u64,
-    strangers_logged: bool,
+    cluster_mismatch_logged: bool,
 }
 
 /// Index of a publisher of this process.
@@ -131,7 +131,7 @@ impl Publishers {
         let publisher = Publisher::new(settings.options()?);
         #[cfg(feature = "zts")]
         let publisher = shared_links::publisher(&settings)?;
-        self.entries.push(Entry { settings, publisher, outages_logged: 0, strangers_logged: false });
+        self.entries.push(Entry { settings, publisher, outages_logged: 0, cluster_mismatch_logged: false });
         Ok(Handle(self.entries.len() - 1))
     }
 }
@@ -140,13 +140,13 @@ impl Publishers {
 #[must_use]
 struct News {
     outage: Option<String>,
-    strangers: Option<String>,
+    cluster_mismatch: Option<String>,
 }
 
 impl News {
     /// Call only while no publisher is lent: PHP may run its own code for a log line.
     fn log(self) {
-        for line in self.strangers.into_iter().chain(self.outage) {
+        for line in self.cluster_mismatch.into_iter().chain(self.outage) {
             zend::log(&line);
         }
     }
@@ -155,18 +155,18 @@ impl News {
 impl Entry {
     /// Cheap if there is nothing new: called after each message.
     fn news(&mut self) -> News {
-        News { outage: self.new_outage(), strangers: self.new_strangers() }
+        News { outage: self.new_outage(), cluster_mismatch: self.new_cluster_mismatch() }
     }
 
     /// Reported once per publisher: the cause is in its settings, which do not change.
-    fn new_strangers(&mut self) -> Option<String> {
-        let strangers = self.publisher.strangers().filter(|_| !self.strangers_logged)?;
-        self.strangers_logged = true;
+    fn new_cluster_mismatch(&mut self) -> Option<String> {
+        let cluster_mismatch = self.publisher.cluster_mismatch().filter(|_| !self.cluster_mismatch_logged)?;
+        self.cluster_mismatch_logged = true;
         #[cfg(feature = "zts")]
-        if !self.publisher.is_first_to_tell_of_strangers() {
+        if !self.publisher.is_first_to_report_cluster_mismatch() {
             return None;
         }
-        Some(format!("orosync: {strangers}"))
+        Some(format!("orosync: {cluster_mismatch}"))
     }
 
     fn new_outage(&mut self) -> Option<String> {
@@ -175,13 +175,13 @@ impl Entry {
         let is_new = outages > self.outages_logged;
         self.outages_logged = outages;
         #[cfg(feature = "zts")]
-        let is_new = is_new && self.publisher.is_first_to_tell_of_outages(outages);
+        let is_new = is_new && self.publisher.is_first_to_report_outages(outages);
         is_new.then(|| {
             let status = self.publisher.status();
             let endpoints = self.settings.endpoints();
             let are_several = endpoints.are_several();
             let why = status.last_error.as_deref().unwrap_or("unknown reason");
-            if status.state == State::Connected && !status.nobody_acknowledges {
+            if status.state == State::Connected && !status.is_stalled {
                 let who = if are_several { "one of them " } else { "" };
                 return format!(
                     "orosync: {endpoints} did not answer for a while, and {who}answers again: {why}"
@@ -194,8 +194,8 @@ impl Entry {
                 several => format!(", {several} messages wait"),
             };
             let do_they = match (status.state == State::Refused, are_several) {
-                (_, false) if status.nobody_acknowledges => "does not acknowledge",
-                (_, true) if status.nobody_acknowledges => "do not acknowledge",
+                (_, false) if status.is_stalled => "does not acknowledge",
+                (_, true) if status.is_stalled => "do not acknowledge",
                 (true, false) => "refuses this PHP process",
                 (true, true) => "all refuse this PHP process",
                 (false, false) => "does not answer",

@@ -552,10 +552,7 @@ fn if_no_endpoint_acknowledges_all_are_tried_in_turn_and_one_outage_is_reported(
             }
             link.waits_for(PATIENCE);
             outages += usize::from(link.give_up());
-            assert_eq!(
-                (outages, link.machine.is_stalled()),
-                if turn < 2 { (0, false) } else { (1, true) }
-            );
+            assert_eq!((outages, link.machine.is_stalled()), if turn < 2 { (0, false) } else { (1, true) });
         }
         // One of them acknowledges again.
         link.reopen(None);

@@ -15,8 +15,8 @@ use super::{Broker, EventHandler, HandOver, Since};
 use crate::metrics::{Metrics, Source};
 use crate::process::unix_time;
 use crate::publication::delivery::Delivery;
-use crate::publication::receipt::Receipt;
 use crate::publication::event_body::EventBody;
+use crate::publication::receipt::Receipt;
 use crate::publication::{Author, Content, Event, Held, Item, Publication};
 
 /// The broker of a single node.

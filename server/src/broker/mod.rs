@@ -36,8 +36,8 @@ use std::time::Instant;
 use orosync_protocol::{Position, PublisherId, Topic};
 
 use crate::auth::timeline::TimelineStart;
-use crate::publication::receipt::Receipt;
 use crate::publication::event_body::EventBody;
+use crate::publication::receipt::Receipt;
 use crate::publication::{Event, Publication};
 use cluster::Cluster;
 use history::HistoryRules;
@@ -114,7 +114,7 @@ pub trait EventHandler: fmt::Debug + Send + Sync {
 
     /// Begins a timeline of shared disconnects, each with its position. Known disconnects only affect resume tickets. Unknown
     /// ones that were accepted while this node was running may affect any of its sessions
-    /// ([`TimelineStart::may_mean_sessions_since`]).
+    /// ([`TimelineStart::may_affect_sessions_since`]).
     fn begin_timeline(&self, start: &TimelineStart);
 
     /// Releases the receipt when all events handled before are written.

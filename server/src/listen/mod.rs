@@ -211,7 +211,7 @@ impl Distributor {
         tls: CurrentTls,
         metrics: &Arc<Metrics>,
     ) -> Arc<Self> {
-        let log_limit = || RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
+        let log_limit = || RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_suppressed.clone());
         let (refusals_logged, failures_logged) = (log_limit(), log_limit());
         Arc::new(Self {
             shards,
@@ -301,8 +301,8 @@ impl Distributor {
         let is_transient =
             matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO));
         self.metrics.connections_refused.count("accept_failed");
-        if let Some(left_out) = self.failures_logged.admit(Instant::now()) {
-            warn!(%error, left_out, "cannot accept a connection");
+        if let Some(suppressed) = self.failures_logged.admit(Instant::now()) {
+            warn!(%error, suppressed, "cannot accept a connection");
         }
         if !is_transient {
             sleep(PAUSE_AFTER_FAILURE).await;

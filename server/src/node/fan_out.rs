@@ -102,7 +102,7 @@ impl EventHandler for FanOut {
             revocations.begin_timeline(start);
         }
         // Old tickets are invalidated first.
-        if start.may_mean_sessions_since(self.started) {
+        if start.may_affect_sessions_since(self.started) {
             warn!(
                 "ending all browser sessions, which reconnect with a new ticket: this node may have missed disconnects"
             );

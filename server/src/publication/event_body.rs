@@ -87,16 +87,13 @@ mod tests {
         assert!(body.is_for_everybody() && body.is_for([SessionId(1)]));
         let exclude = SessionIds::new(vec![SessionId(1)]).unwrap();
         let body = EventBody::new(&payload, Audience { exclude, ..Audience::default() });
-        assert!(
-            !body.is_for_everybody() && !body.is_for([SessionId(1)]) && body.is_for([SessionId(2)])
-        );
+        assert!(!body.is_for_everybody() && !body.is_for([SessionId(1)]) && body.is_for([SessionId(2)]));
     }
 
     #[test]
     fn the_cost_covers_payload_audience_and_tags() {
         let cost = |json: &'static str, audience| {
-            EventBody::new(&Payload::check(&Bytes::from_static(json.as_bytes())).unwrap(), audience)
-                .cost()
+            EventBody::new(&Payload::check(&Bytes::from_static(json.as_bytes())).unwrap(), audience).cost()
         };
         assert_eq!(cost("1234567890", Audience::default()), 10);
         assert_eq!(cost(r#"[{"tagname":"A"}]"#, Audience::default()), 17 + 8);

@@ -15,8 +15,8 @@ use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, SessionId,
 use crate::auth::timeline::TimelineStart;
 use crate::broker::{Broker, EventHandler, Recovered, Since, Unavailable};
 use crate::publication::credit::CreditPool;
-use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::event_body::EventBody;
+use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Event, Item, Publication};
 
 /// Time limit for a broker to handle everything that a test publishes: thousands of messages, on a machine under load.

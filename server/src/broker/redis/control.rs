@@ -46,19 +46,19 @@ pub(super) fn timeline_start(read: &Read, unix: impl Fn(u64) -> u64, broken: Opt
     for entry in &read.entries {
         let Position { offset, .. } = entry.position;
         let before = Position { offset: offset.saturating_sub(1), tag: entry.previous_tag };
-        let whom = Disconnect::parse(&entry.payload()).ok();
+        let target = Disconnect::parse(&entry.payload()).ok();
         // A new timeline begins after a gap, and after an entry in an unknown format.
-        if start.is_none() || last != Some(before) || whom.is_none() {
-            let base = if whom.is_some() { before } else { entry.position };
-            let is_first = last.is_none() && whom.is_some() && read.complete;
+        if start.is_none() || last != Some(before) || target.is_none() {
+            let base = if target.is_some() { before } else { entry.position };
+            let is_first = last.is_none() && target.is_some() && read.complete;
             let unknown_until =
                 unknown_until(base, if is_first { read.complete_since } else { entry.accepted });
             start = Some(TimelineStart { base, disconnected: Vec::new(), unknown_until });
         }
         last = Some(entry.position);
-        if let (Some(start), Some(whom)) = (&mut start, whom) {
+        if let (Some(start), Some(target)) = (&mut start, target) {
             let unix = unix(entry.accepted);
-            start.disconnected.push(Disconnected { whom, at: entry.position, unix });
+            start.disconnected.push(Disconnected { target, at: entry.position, unix });
         }
     }
     // Entries that do not lead to the topic's current position are not on its timeline.
@@ -131,8 +131,8 @@ mod tests {
     fn start_of(read: &Read, broken: Option<u64>) -> (Position, Vec<u64>, u64) {
         let TimelineStart { base, disconnected, unknown_until } =
             timeline_start(read, |ms| 100 + ms / 1000, broken);
-        for Disconnected { whom, at, unix } in &disconnected {
-            assert_eq!(*whom, Disconnect::Session(SessionId(at.offset.into())));
+        for Disconnected { target, at, unix } in &disconnected {
+            assert_eq!(*target, Disconnect::Session(SessionId(at.offset.into())));
             assert_eq!(*unix, 100 + at.offset);
         }
         (base, disconnected.iter().map(|known| known.at.offset).collect(), unknown_until)
@@ -223,7 +223,7 @@ mod tests {
         fn begin_timeline(&self, start: &TimelineStart) {
             let base = start.base.offset;
             let disconnected: Vec<_> = start.disconnected.iter().map(|known| known.at.offset).collect();
-            self.0.lock().unwrap().push(if start.may_mean_sessions_since(unix_time()) {
+            self.0.lock().unwrap().push(if start.may_affect_sessions_since(unix_time()) {
                 assert!(disconnected.is_empty());
                 Notification::UnknownDisconnects { base }
             } else {

@@ -245,7 +245,7 @@ struct Acknowledgement {
 }
 
 impl Waiter for Acknowledgement {
-    fn tell(&self, _: Settled) {
+    fn notify(&self, _: Settled) {
         self.notified.lock().unwrap().push(self.names.clone());
     }
 }

@@ -363,7 +363,7 @@ impl State {
         // The latest may affect sessions without a ticket that were opened during the read.
         let is_recent =
             |known: &&Disconnected| known.unix.saturating_add(control::CLOCK_SLACK_SECONDS) >= started;
-        for Disconnected { whom, at, .. } in start.disconnected.iter().filter(is_recent) {
+        for Disconnected { target, at, .. } in start.disconnected.iter().filter(is_recent) {
             let held = Held::new(sink.inbound.take(0), None);
             sink.events.handle_event(Event::Disconnect(target.clone(), Some(*at), held));
         }
