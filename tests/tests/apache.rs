@@ -119,7 +119,7 @@ impl Pages<'_> {
 }
 
 #[test]
-fn children_that_end_after_each_connection_lose_nothing() {
+fn children_that_end_after_each_connection_lose_no_message() {
     let mut site = Site::start("MaxConnectionsPerChild 1");
     site.under_load(0, true, || site.await_more(60 * EACH));
     site.apache.signal(Signal::WINCH);
@@ -128,7 +128,7 @@ fn children_that_end_after_each_connection_lose_nothing() {
 }
 
 #[test]
-fn graceful_restarts_and_a_graceful_stop_under_load_lose_nothing() {
+fn graceful_restarts_and_a_graceful_stop_under_load_lose_no_message() {
     let mut site = Site::start("");
     site.under_load(0, true, || {
         for _ in 0..2 {
@@ -147,7 +147,7 @@ fn graceful_restarts_and_a_graceful_stop_under_load_lose_nothing() {
 }
 
 #[test]
-fn a_restart_and_a_stop_under_load_lose_nothing() {
+fn a_restart_and_a_stop_under_load_lose_no_message() {
     let mut site = Site::start("");
     site.under_load(0, false, || {
         site.await_more(60 * EACH);
@@ -161,7 +161,7 @@ fn a_restart_and_a_stop_under_load_lose_nothing() {
 }
 
 #[test]
-fn a_child_that_ends_has_time_to_send_what_waits_for_the_server() {
+fn an_ending_child_has_time_to_send_its_queued_messages() {
     for signal in [Signal::USR1, Signal::WINCH, Signal::HUP, Signal::TERM] {
         println!("{signal:?}");
         let graceful = matches!(signal, Signal::USR1 | Signal::WINCH);

@@ -146,7 +146,7 @@ fn flood(server: &Server, sessions: u64, bytes: &[u8], code: u16) {
 }
 
 #[test]
-fn a_thousand_half_open_handshakes_disturb_nobody() {
+fn a_thousand_half_open_handshakes_do_not_affect_other_sessions() {
     withstand("1,000 half-open handshakes", |server| {
         let mut half_open = connect(server, 1000);
         for client in &mut half_open {
@@ -157,7 +157,7 @@ fn a_thousand_half_open_handshakes_disturb_nobody() {
 }
 
 #[test]
-fn a_flood_of_handshakes_disturbs_nobody() {
+fn a_flood_of_handshakes_does_not_affect_other_sessions() {
     withstand("2,000 handshakes, refused and good", |server| {
         for number in 0..2000 {
             let mut client = Client::connect(server);
@@ -169,7 +169,7 @@ fn a_flood_of_handshakes_disturbs_nobody() {
 }
 
 #[test]
-fn connections_that_come_and_go_disturb_nobody() {
+fn short_lived_connections_do_not_affect_other_sessions() {
     withstand("5,000 connections that come and go", |server| {
         for _ in 0..5000 {
             drop(TcpStream::connect(server.address()).expect("the server listens"));
@@ -178,7 +178,7 @@ fn connections_that_come_and_go_disturb_nobody() {
 }
 
 #[test]
-fn what_comes_one_byte_at_a_time_is_served_and_disturbs_nobody() {
+fn clients_that_send_one_byte_at_a_time_are_served_and_do_not_affect_others() {
     withstand("100 sessions, one byte at a time", |server| {
         let mut slow = connect(server, 100);
         for byte in request("/", WAMP).bytes() {
@@ -200,7 +200,7 @@ fn what_comes_one_byte_at_a_time_is_served_and_disturbs_nobody() {
 }
 
 #[test]
-fn frames_of_64_bit_lengths_are_refused_before_they_come() {
+fn frames_with_64_bit_lengths_are_refused_before_their_payload_arrives() {
     withstand("100 frames of 2^62 bytes", |server| {
         let mut huge = b"\x82\xff\x40\0\0\0\0\0\0\0\0\0\0\0".to_vec();
         huge.extend([b'x'; 1000]);
@@ -240,7 +240,7 @@ fn a_flood_of_subscriptions_is_refused_and_then_closed_with_4009() {
 }
 
 #[test]
-fn a_hundred_thousand_topics_are_served_and_forgotten() {
+fn a_hundred_thousand_topics_are_served_and_their_memory_is_released() {
     // Other topics each time: what is kept of a topic would not be found in the same one.
     let round = AtomicUsize::new(0);
     withstand("100,000 topics", |server| {
@@ -274,7 +274,7 @@ fn topic_names_of_64_kib_are_refused_with_a_short_answer() {
 }
 
 #[test]
-fn deep_json_is_closed_with_1007() {
+fn deeply_nested_json_is_closed_with_1007() {
     let (lists, objects) = (20_000, 10_000);
     let deep_list = format!(r#"[7,"oro/ping",{}{}]"#, "[".repeat(lists), "]".repeat(lists));
     let deep_object = format!(r#"[7,"oro/ping",{}1{}]"#, r#"{"":"#.repeat(objects), "}".repeat(objects));
@@ -285,7 +285,7 @@ fn deep_json_is_closed_with_1007() {
 }
 
 #[test]
-fn what_looks_compressed_is_closed_with_1002() {
+fn frames_marked_as_compressed_are_closed_with_1002() {
     withstand("100 messages that look compressed", |server| {
         // The first bit of an extension, with which permessage-deflate marks what it has compressed.
         let mut message = frame(1, &[0xaa; 5000]);
@@ -296,7 +296,7 @@ fn what_looks_compressed_is_closed_with_1002() {
 
 /// Not an attack: 500 pages behind one address in the second after a restart.
 #[test]
-fn five_hundred_pages_that_come_back_at_once_with_twenty_subscriptions_each_are_served() {
+fn five_hundred_pages_that_reconnect_at_once_with_twenty_subscriptions_each_are_served() {
     let server = Server::start();
     let mut former = users(&server, 500);
     let server = server.restart();

@@ -24,7 +24,7 @@ fn numbers(client: &mut Client, count: usize) -> Vec<u64> {
 }
 
 #[test]
-fn what_php_publishes_arrives_in_order() {
+fn messages_published_by_php_arrive_in_order() {
     let server = Server::start();
     let mut client = Client::user(&server, WAMP, 1);
     client.subscribe("oro/ping");
@@ -35,7 +35,7 @@ fn what_php_publishes_arrives_in_order() {
 }
 
 #[test]
-fn a_script_that_publishes_and_exits_loses_nothing() {
+fn a_script_that_publishes_and_ends_loses_no_message() {
     let server = Server::start();
     let mut client = Client::user(&server, WAMP, 1);
     client.subscribe("oro/ping");
@@ -49,7 +49,7 @@ fn a_script_that_publishes_and_exits_loses_nothing() {
 }
 
 #[test]
-fn a_forked_child_publishes_over_its_own_link_and_each_stays_in_order() {
+fn a_forked_child_publishes_over_its_own_link_in_order() {
     let server = Server::start();
     let mut client = Client::user(&server, WAMP, 1);
     client.subscribe("oro/ping");
@@ -83,7 +83,7 @@ fn fpm_workers_publish_over_links_that_outlive_requests() {
 }
 
 #[test]
-fn fpm_workers_that_are_recycled_or_reloaded_lose_nothing() {
+fn fpm_workers_that_are_recycled_or_reloaded_lose_no_message() {
     let server = Server::start();
     let mut client = Client::user(&server, WAMP, 1);
     client.subscribe("oro/ping");
@@ -106,7 +106,7 @@ fn fpm_workers_that_are_recycled_or_reloaded_lose_nothing() {
 }
 
 #[test]
-fn a_page_that_publishes_does_not_notice_that_the_server_is_away() {
+fn a_request_is_not_affected_by_an_unreachable_server() {
     let mut server = Server::start();
     let fpm = Fpm::start(&server.endpoint(), 1, "");
     fpm.write(
@@ -142,7 +142,7 @@ fn a_page_that_publishes_does_not_notice_that_the_server_is_away() {
 }
 
 #[test]
-fn what_was_accepted_before_the_server_was_there_arrives_once_and_in_order() {
+fn messages_accepted_before_the_server_started_arrive_once_and_in_order() {
     let server = Server::start();
     let later = server.directory().join("later.sock");
     let script = r#"
@@ -177,7 +177,7 @@ fn what_was_accepted_before_the_server_was_there_arrives_once_and_in_order() {
 }
 
 #[test]
-fn a_thousand_browsers_each_get_each_message() {
+fn a_thousand_browsers_each_receive_every_message() {
     let server = Server::start();
     let mut clients: Vec<Client> = (1..=1000).map(|uid| Client::user(&server, OROSYNC, uid)).collect();
     for client in &mut clients {
@@ -193,7 +193,7 @@ fn a_thousand_browsers_each_get_each_message() {
 }
 
 #[test]
-fn everything_acknowledged_is_written_before_a_drain_ends() {
+fn every_acknowledged_message_is_written_before_a_drain_ends() {
     let mut server = Server::start();
     let mut clients: Vec<Client> = (1..=50).map(|uid| Client::user(&server, OROSYNC, uid)).collect();
     for client in &mut clients {
@@ -211,7 +211,7 @@ fn everything_acknowledged_is_written_before_a_drain_ends() {
 }
 
 #[test]
-fn the_publish_command_fails_for_a_refused_topic_also_where_the_server_came_late() {
+fn the_publish_command_fails_for_a_refused_topic_even_if_the_server_starts_later() {
     let server = Server::start();
     let publish = |topic: &str| {
         let proxy = Proxy::closed();

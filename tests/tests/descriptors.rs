@@ -50,7 +50,7 @@ fn refused(server: &Server, reason: &str) -> f64 {
 }
 
 #[test]
-fn browsers_beyond_the_descriptors_are_refused_and_publishers_still_get_in() {
+fn browsers_beyond_the_descriptor_limit_are_refused_and_publishers_still_connect() {
     let server = Server::start_with_descriptors(256, "");
     let mut sessions: Vec<Client> = (0..400).filter_map(|_| try_session(&server, "")).collect();
     let admitted = sessions.len();
@@ -72,7 +72,7 @@ fn browsers_beyond_the_descriptors_are_refused_and_publishers_still_get_in() {
 }
 
 #[test]
-fn sessions_beyond_the_configured_number_are_told_to_come_back() {
+fn sessions_beyond_the_configured_limit_get_503_with_retry_after() {
     let server = Server::start_with("[limits]\nsessions = 3\n");
     let mut sessions: Vec<Client> = (0..3).filter_map(|_| try_session(&server, "")).collect();
     assert_eq!(sessions.len(), 3);
@@ -85,7 +85,7 @@ fn sessions_beyond_the_configured_number_are_told_to_come_back() {
 }
 
 #[test]
-fn a_server_without_a_descriptor_left_waits_and_does_not_spin() {
+fn a_server_without_a_free_descriptor_waits_without_spinning() {
     let mut server = Server::start_with("[limits]\nping_interval_seconds = 1\n");
     let mut session = Client::user(&server, WAMP, 1);
     let open = server.descriptors();
@@ -118,7 +118,7 @@ fn five_thousand_browsers_are_served_under_the_limits_of_the_unit() {
 }
 
 #[test]
-fn one_address_that_opens_three_thousand_is_capped_and_others_are_served() {
+fn sessions_of_one_address_are_limited_and_other_addresses_are_served() {
     server::need_descriptors(3_100);
     let server =
         Server::start_with("trusted_proxies = [\"127.0.0.1\"]\n[limits]\nsessions_per_address = 1000\n");

@@ -31,7 +31,7 @@ fn session_id(client: &mut Client) -> String {
 }
 
 #[test]
-fn all_sessions_of_a_user_are_ended_so_that_they_can_come_back_and_nobody_elses_are() {
+fn a_disconnect_closes_all_sessions_of_a_user_and_no_others() {
     let mut server = Server::start_with("shards = 4\n");
     let mut of_user: Vec<Client> = (0..8).map(|n| Client::user(&server, [OROSYNC, WAMP][n % 2], 7)).collect();
     let mut of_others = [
@@ -54,7 +54,7 @@ fn all_sessions_of_a_user_are_ended_so_that_they_can_come_back_and_nobody_elses_
 }
 
 #[test]
-fn a_name_ends_sessions_of_its_role_alone_and_stands_in_one_line_of_the_log() {
+fn a_disconnect_by_name_closes_only_sessions_of_that_role_and_is_logged_in_one_line() {
     let mut server = Server::start_with("shards = 4\n");
     let mut customer = Client::with_ticket(&server, OROSYNC, &ticket(Role::Customer, Some(7)));
     let mut user = Client::user(&server, OROSYNC, 7);
@@ -70,7 +70,7 @@ fn a_name_ends_sessions_of_its_role_alone_and_stands_in_one_line_of_the_log() {
 }
 
 #[test]
-fn one_session_is_ended_by_its_id_and_the_users_others_stay() {
+fn a_disconnect_by_session_id_closes_only_that_session() {
     let server = Server::start();
     let (mut first, mut second) = (Client::user(&server, OROSYNC, 7), Client::user(&server, OROSYNC, 7));
     let id = session_id(&mut first);
@@ -80,7 +80,7 @@ fn one_session_is_ended_by_its_id_and_the_users_others_stay() {
 }
 
 #[test]
-fn php_has_sessions_ended_in_order_with_what_it_publishes() {
+fn disconnects_of_php_take_effect_in_order_with_its_messages() {
     let server = Server::start();
     let (mut user, mut other) = (Client::user(&server, OROSYNC, 7), Client::user(&server, OROSYNC, 8));
     user.subscribe("oro/ping");
@@ -100,7 +100,7 @@ fn php_has_sessions_ended_in_order_with_what_it_publishes() {
 }
 
 #[test]
-fn a_disconnect_is_accepted_while_the_server_is_away_and_holds_when_it_is_back() {
+fn a_disconnect_accepted_while_the_server_is_unreachable_takes_effect_later() {
     let server = Server::start();
     let mut user = Client::user(&server, OROSYNC, 7);
     server.freeze();
@@ -121,7 +121,7 @@ fn a_disconnect_is_accepted_while_the_server_is_away_and_holds_when_it_is_back()
 }
 
 #[test]
-fn what_names_nobody_is_refused_before_it_is_sent() {
+fn a_disconnect_that_identifies_no_session_is_refused_before_it_is_sent() {
     let server = Server::start();
     let id = "0f".repeat(16);
     for arguments in [
@@ -157,7 +157,7 @@ fn what_names_nobody_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn a_message_that_could_mean_somebody_else_is_refused_with_a_sentence() {
+fn an_ambiguous_disconnect_is_refused_with_a_reason() {
     let server = Server::start();
     let mut user = Client::user(&server, OROSYNC, 7);
     let script = r"
@@ -171,7 +171,7 @@ fn a_message_that_could_mean_somebody_else_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn browsers_can_have_nobody_disconnected_and_cannot_watch_who_is() {
+fn browsers_can_neither_publish_nor_subscribe_to_disconnects() {
     let server = Server::start_with(
         "[[topics]]\npattern = \"orosync/{any}\"\nsubscribe = \"anyone\"\npublish = \"user\"\n",
     );

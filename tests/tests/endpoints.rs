@@ -81,7 +81,7 @@ fn subscribed(server: &Server) -> Client {
 }
 
 #[test]
-fn messages_go_on_to_another_node_and_nodes_that_are_no_cluster_are_said_in_the_log_once() {
+fn a_publisher_switches_to_another_node_and_logs_once_that_the_nodes_are_not_a_cluster() {
     let mut servers = [Server::start(), Server::start()];
     let mut sessions = servers.each_ref().map(subscribed);
     let endpoints = servers.each_ref().map(Server::endpoint);
@@ -110,7 +110,7 @@ fn messages_go_on_to_another_node_and_nodes_that_are_no_cluster_are_said_in_the_
 }
 
 #[test]
-fn a_node_that_was_started_anew_is_no_stranger() {
+fn a_restarted_node_counts_as_a_member_of_the_cluster() {
     let mut server = Server::start();
     let mut publisher = Publisher::to(&server.endpoint());
     wait::let_pass(OVERLAP, "it runs for a while");
@@ -124,7 +124,7 @@ fn a_node_that_was_started_anew_is_no_stranger() {
 }
 
 #[test]
-fn a_node_that_was_started_anew_is_no_stranger_by_another_name_either() {
+fn a_restarted_node_counts_as_a_member_of_the_cluster_at_another_address_too() {
     let mut server = Server::start();
     let names = [Proxy::to(server.address()), Proxy::closed()];
     let endpoints = names.each_ref().map(Proxy::endpoint);
@@ -141,7 +141,7 @@ fn a_node_that_was_started_anew_is_no_stranger_by_another_name_either() {
 }
 
 #[test]
-fn processes_spread_over_the_nodes_and_a_dead_one_holds_none_up() {
+fn processes_spread_over_the_nodes_and_skip_a_dead_one() {
     let servers = [Server::start(), Server::start()];
     let dead = {
         let mut server = Server::start();
@@ -164,7 +164,7 @@ fn processes_spread_over_the_nodes_and_a_dead_one_holds_none_up() {
 }
 
 #[test]
-fn the_servers_own_commands_take_several_endpoints() {
+fn the_servers_commands_accept_several_endpoints() {
     let mut dead = Server::start();
     dead.signal(Signal::KILL);
     dead.wait();

@@ -10,7 +10,7 @@ const SESSIONS: usize = 600;
 const EVENTS: usize = 40;
 
 #[test]
-fn every_session_gets_every_event_in_order_with_io_uring_and_without() {
+fn every_session_receives_every_event_in_order_with_and_without_io_uring() {
     for io_uring in ["on", "off"] {
         let server =
             Server::start_with_environment(&[("OROSYNC_IO_URING", io_uring), ("OROSYNC_SHARDS", "1")]);

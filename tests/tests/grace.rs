@@ -16,7 +16,7 @@ fn assert_status(server: &Server, path: &str, status: &str) {
 }
 
 #[test]
-fn in_the_grace_connections_are_taken_and_served_until_a_second_signal() {
+fn during_the_grace_period_connections_are_accepted_until_a_second_signal() {
     for second in [Signal::TERM, Signal::INT] {
         let mut server = Server::start_with(LONG);
         let mut old = Client::user(&server, WAMP, 1);
@@ -44,7 +44,7 @@ fn in_the_grace_connections_are_taken_and_served_until_a_second_signal() {
 }
 
 #[test]
-fn rules_are_read_again_in_the_grace_as_well() {
+fn sighup_reloads_topics_during_the_grace_period() {
     let mut server = Server::start_with(LONG);
     server.signal(Signal::TERM);
     server.await_line("still serving");
@@ -56,7 +56,7 @@ fn rules_are_read_again_in_the_grace_as_well() {
 }
 
 #[test]
-fn the_drain_begins_by_itself_when_the_grace_is_over() {
+fn the_drain_starts_when_the_grace_period_ends() {
     let mut server = Server::start_with("drain_grace_seconds = 1\ndrain_seconds = 1\n");
     let mut client = Client::user(&server, OROSYNC, 1);
     client.sync();

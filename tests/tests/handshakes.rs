@@ -270,7 +270,7 @@ fn answer(server: &Server, request: &str) -> String {
 }
 
 #[test]
-fn each_request_has_its_exact_answer() {
+fn each_request_gets_exactly_the_expected_response() {
     let server = Server::start();
     let requests = requests();
     assert!(requests.len() >= 60);
@@ -285,7 +285,7 @@ fn each_request_has_its_exact_answer() {
 }
 
 #[test]
-fn a_request_that_comes_in_two_pieces_has_the_same_answer_wherever_it_is_cut() {
+fn a_request_split_at_any_byte_gets_the_same_response() {
     let server = Server::start();
     let request = with("Sec-WebSocket-Protocol: wamp\r\n");
     for cut in 1..request.len() {
@@ -298,7 +298,7 @@ fn a_request_that_comes_in_two_pieces_has_the_same_answer_wherever_it_is_cut() {
 }
 
 #[test]
-fn frames_behind_the_request_are_read_and_requests_behind_it_are_no_requests() {
+fn data_after_the_request_is_read_as_frames() {
     let server = Server::start();
     let mut client = Client::connect(&server);
     client.send(&[with("").into_bytes(), frame(1, br#"[2,"early","orosync/session"]"#)].concat());
@@ -315,7 +315,7 @@ fn frames_behind_the_request_are_read_and_requests_behind_it_are_no_requests() {
 }
 
 #[test]
-fn a_foreign_page_is_refused_before_its_ticket_is_used() {
+fn a_page_of_another_origin_is_refused_before_its_ticket_is_used() {
     let mut server =
         Server::start_with("[auth]\nallowed_origins = [\"crm.example.com\", \"*.example.org\"]\n");
     let ticket = ticket(Role::User, Some(1));
@@ -343,7 +343,7 @@ fn a_foreign_page_is_refused_before_its_ticket_is_used() {
 }
 
 #[test]
-fn the_only_shard_accepts_its_connections_itself_and_wakes_nobody_for_them() {
+fn a_single_shard_accepts_connections_without_waking_the_main_thread() {
     let server = Server::start_with("shards = 1\n");
     let main_thread = format!("/proc/{0}/task/{0}/status", server.pid().as_raw_nonzero());
     let woken = || {

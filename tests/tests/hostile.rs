@@ -40,7 +40,7 @@ fn no_session_is_left(server: &Server) {
 }
 
 #[test]
-fn noise_before_a_handshake_and_behind_it_harms_nobody() {
+fn random_bytes_before_and_after_a_handshake_do_not_affect_other_sessions() {
     let mut server = Server::start();
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     for round in 0..300 {
@@ -66,7 +66,7 @@ fn noise_before_a_handshake_and_behind_it_harms_nobody() {
 }
 
 #[test]
-fn a_wrong_message_ends_its_own_session_with_a_reason() {
+fn an_invalid_message_closes_only_its_own_session_with_the_matching_code() {
     let server = Server::start();
     let deep = format!("[7,\"oro/ping\",{}1{}]", "[".repeat(600), "]".repeat(600));
     let too_big = format!("[5,\"{}\"]", "x".repeat(70_000));
@@ -90,7 +90,7 @@ fn a_wrong_message_ends_its_own_session_with_a_reason() {
 }
 
 #[test]
-fn a_topic_of_any_name_or_length_is_refused_and_the_session_stays() {
+fn topics_with_unusual_or_long_names_are_refused_and_the_session_stays_open() {
     let server = Server::start();
     let mut client = Client::user(&server, WAMP, 1);
     for topic in [
@@ -108,7 +108,7 @@ fn a_topic_of_any_name_or_length_is_refused_and_the_session_stays() {
 }
 
 #[test]
-fn a_reader_that_never_reads_is_dropped_and_the_others_get_everything() {
+fn a_session_that_never_reads_is_closed_and_the_others_receive_everything() {
     let server = Server::start();
     let mut stalled = Client::user(&server, WAMP, 1);
     let mut quick = Client::user(&server, WAMP, 2);
@@ -129,7 +129,7 @@ fn a_reader_that_never_reads_is_dropped_and_the_others_get_everything() {
 }
 
 #[test]
-fn a_large_message_costs_no_memory_once_it_is_read() {
+fn the_memory_of_a_large_message_is_released_after_it_is_processed() {
     const SESSIONS: u64 = 200;
     let server = Server::start();
     let mut clients: Vec<Client> = (1..=SESSIONS).map(|uid| Client::user(&server, WAMP, uid)).collect();
@@ -144,7 +144,7 @@ fn a_large_message_costs_no_memory_once_it_is_read() {
 }
 
 #[test]
-fn handshakes_that_never_end_are_ended() {
+fn incomplete_and_oversized_handshakes_are_answered_with_an_error() {
     let server = Server::start_with_environment(&[("OROSYNC_LIMITS__HANDSHAKE_SECONDS", "1")]);
     let mut slow = Client::connect(&server);
     slow.send(b"GET / HTTP/1.1\r\nHost: x\r\n");
@@ -158,7 +158,7 @@ fn handshakes_that_never_end_are_ended() {
 }
 
 #[test]
-fn a_silent_session_is_pinged_and_dropped_if_it_does_not_answer() {
+fn a_silent_session_is_pinged_and_closed_if_it_does_not_answer() {
     let server = Server::start_with_environment(&[
         ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "1"),
         ("OROSYNC_LIMITS__PING_TIMEOUT_SECONDS", "1"),
@@ -170,7 +170,7 @@ fn a_silent_session_is_pinged_and_dropped_if_it_does_not_answer() {
 }
 
 #[test]
-fn a_server_whose_admin_port_another_one_has_serves_without_and_names_the_setting() {
+fn a_server_whose_admin_port_is_in_use_starts_without_it_and_logs_the_setting() {
     let another = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = another.local_addr().expect("an address");
     let place = Server::start();
@@ -195,7 +195,7 @@ fn a_server_whose_admin_port_another_one_has_serves_without_and_names_the_settin
 }
 
 #[test]
-fn a_server_that_cannot_listen_says_where_and_what_to_do() {
+fn a_server_whose_address_is_in_use_reports_the_address_and_what_to_do() {
     let server = Server::start();
     let output = server::command()
         .args(["serve", "--admin-bind", "", "--bind", &server.address().to_string(), "--secret-file"])

@@ -42,7 +42,7 @@ fn publish(node: &Server, payload: u64) {
 }
 
 #[test]
-fn a_resume_ticket_of_one_node_is_good_once_on_whichever() {
+fn a_resume_ticket_is_valid_once_on_any_node() {
     let redis = Redis::start();
     let nodes = Nodes::start(2, &redis.url(), "");
     let mut session = Client::user(nodes.node(0), OROSYNC, 7);
@@ -68,7 +68,7 @@ fn a_resume_ticket_of_one_node_is_good_once_on_whichever() {
 }
 
 #[test]
-fn a_disconnect_holds_on_all_nodes_and_on_those_that_start_later() {
+fn a_disconnect_applies_to_all_nodes_including_those_that_start_later() {
     let redis = Redis::start();
     let mut nodes = Nodes::start(2, &redis.url(), "");
     let mut other = Client::user(nodes.node(0), OROSYNC, 8);
@@ -98,7 +98,7 @@ fn a_disconnect_holds_on_all_nodes_and_on_those_that_start_later() {
 }
 
 #[test]
-fn a_disconnect_that_was_not_pushed_to_a_node_is_known_there_before_it_takes_a_ticket() {
+fn a_node_that_missed_the_push_of_a_disconnect_still_rejects_revoked_tickets() {
     let redis = Redis::start();
     let proxy = RedisProxy::to(redis.address());
     let nodes = Nodes::start_each([broker(&redis.url()), broker(&proxy.url())]);
@@ -117,7 +117,7 @@ fn a_disconnect_that_was_not_pushed_to_a_node_is_known_there_before_it_takes_a_t
 }
 
 #[test]
-fn nobody_is_ended_and_nobody_is_forgotten_while_connections_are_cut_and_redis_is_restarted() {
+fn disconnects_survive_lost_connections_and_a_restart_of_redis_and_close_no_other_session() {
     let mut redis = Redis::start_with("appendonly yes\nappendfsync always\n");
     let nodes = Nodes::start(2, &redis.url(), "");
     let mut bystanders = [0, 1].map(|number| Client::user(nodes.node(number), OROSYNC, 1000));
@@ -145,7 +145,7 @@ fn nobody_is_ended_and_nobody_is_forgotten_while_connections_are_cut_and_redis_i
 }
 
 #[test]
-fn where_the_disconnects_are_lost_sessions_end_and_come_back_with_new_tickets() {
+fn when_redis_loses_the_disconnects_sessions_close_and_need_new_tickets() {
     let redis = Redis::start();
     let nodes = Nodes::start(2, &redis.url(), "");
     disconnect(nodes.node(0), &user(9));
@@ -168,7 +168,7 @@ fn where_the_disconnects_are_lost_sessions_end_and_come_back_with_new_tickets() 
 }
 
 #[test]
-fn tickets_of_disconnects_that_a_promoted_replica_has_not_are_worthless() {
+fn resume_tickets_are_rejected_if_a_promoted_replica_may_lack_disconnects() {
     let redis = Redis::start();
     let nodes = Nodes::start(2, &redis.url(), "");
     disconnect(nodes.node(0), &user(1));
@@ -189,7 +189,7 @@ fn tickets_of_disconnects_that_a_promoted_replica_has_not_are_worthless() {
 }
 
 #[test]
-fn who_may_have_missed_events_comes_back_by_resume_ticket_and_is_told_so() {
+fn a_session_that_may_have_missed_events_resumes_with_an_incomplete_recovery() {
     let redis = Redis::start();
     let nodes = Nodes::start(2, &redis.url(), "");
     let mut plain = Client::user(nodes.node(1), OROSYNC, 7);
@@ -214,7 +214,7 @@ fn who_may_have_missed_events_comes_back_by_resume_ticket_and_is_told_so() {
 }
 
 #[test]
-fn the_pages_of_a_node_that_dies_come_back_on_the_others_without_asking_for_a_ticket() {
+fn pages_of_a_killed_node_resume_on_the_other_nodes_without_new_tickets() {
     const PAGES: u32 = 5000;
     const OTHERS: [usize; 2] = [1, 2];
     need_descriptors(u64::from(PAGES) + 100);

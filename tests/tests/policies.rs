@@ -67,7 +67,7 @@ fn is_taken(client: &mut Client, message: &str) -> bool {
 }
 
 #[test]
-fn each_identity_may_subscribe_to_what_concerns_it_and_to_nothing_else() {
+fn each_identity_can_subscribe_only_to_the_topics_that_its_policy_allows() {
     let server = Server::start_with("[limits]\nmessage_burst = 1000\n");
     let mut parties = parties(&server);
     for (topic, expected) in TABLE {
@@ -79,7 +79,7 @@ fn each_identity_may_subscribe_to_what_concerns_it_and_to_nothing_else() {
 }
 
 #[test]
-fn a_browser_publishes_nowhere_and_what_it_tries_costs_nothing_further() {
+fn browsers_cannot_publish_to_any_oro_topic() {
     let mut server = Server::start_with("[limits]\nmessage_burst = 1000\n");
     let mut watcher = Client::user(&server, WAMP, 7);
     for (topic, [.., user_7]) in TABLE {
@@ -103,7 +103,7 @@ fn a_browser_publishes_nowhere_and_what_it_tries_costs_nothing_further() {
 }
 
 #[test]
-fn a_policy_that_lets_users_publish_lets_nobody_else() {
+fn a_topic_that_users_may_publish_to_refuses_all_other_roles() {
     let server = Server::start_with(
         "[[topics]]\npattern = \"acme/chat/{uid:int}/{org}\"\nsubscribe = \"owner\"\npublish = \"user\"\n",
     );
@@ -125,7 +125,7 @@ fn status(server: &Server, target: &str, origin: &str) -> String {
 }
 
 #[test]
-fn pages_of_the_sites_that_are_named_may_connect_and_programs_always() {
+fn only_pages_of_allowed_origins_and_clients_without_an_origin_can_connect() {
     let server = Server::start_with("[auth]\nallowed_origins = [\"crm.example.com\", \"*.shop.example\"]\n");
     // What browsers send: scheme, host, and the port if it is not the scheme's.
     for (origin, expected) in [
@@ -150,7 +150,7 @@ fn pages_of_the_sites_that_are_named_may_connect_and_programs_always() {
 }
 
 #[test]
-fn a_ticket_for_pages_of_some_hosts_is_refused_from_others_and_stays_good() {
+fn a_ticket_for_certain_hosts_is_rejected_from_other_pages_and_stays_valid() {
     let mut server = Server::start();
     let status = |ticket: &str, origin: &str| status(&server, &format!("/?ticket={ticket}"), origin);
     let hosts = ["crm.example.com", "*.shop.example"];
@@ -186,7 +186,7 @@ fn a_ticket_for_pages_of_some_hosts_is_refused_from_others_and_stays_good() {
 }
 
 #[test]
-fn what_the_server_allows_holds_for_tickets_that_say_more() {
+fn a_ticket_cannot_allow_an_origin_that_the_server_refuses() {
     let server = Server::start_with("[auth]\nallowed_origins = [\"*.example.com\"]\n");
     let status = |origin: &str| {
         let ticket = ticket_for_pages(&["crm.example.com", "evil.example"]);
@@ -198,7 +198,7 @@ fn what_the_server_allows_holds_for_tickets_that_say_more() {
 }
 
 #[test]
-fn a_page_of_php_may_use_the_ticket_that_php_has_made_for_it() {
+fn a_ticket_issued_by_php_is_valid_only_for_pages_of_its_origins() {
     let server = Server::start();
     let script = r#"echo orosync_ticket(["role" => "user", "origins" => ["crm.example.com"]]);"#;
     let target = format!("/?ticket={}", php::output(&server.endpoint(), script));
@@ -207,7 +207,7 @@ fn a_page_of_php_may_use_the_ticket_that_php_has_made_for_it() {
 }
 
 #[test]
-fn same_host_lets_in_the_pages_of_the_host_that_is_connected_to() {
+fn same_host_allows_only_pages_of_the_requested_host() {
     let server = Server::start_with("[auth]\nallowed_origins = [\"same host\"]\n");
     let status = |host: &str, origin: &str| {
         let mut client = Client::connect(&server);

@@ -25,7 +25,7 @@ fn status(client: &mut Client, headers: &str) -> String {
 }
 
 #[test]
-fn sessions_behind_a_trusted_proxy_are_counted_by_the_address_that_it_names() {
+fn sessions_behind_a_trusted_proxy_are_counted_by_the_forwarded_address() {
     let mut server = Server::start_with(&format!("{LOOPBACK}{TWO_FROM_AN_ADDRESS}"));
     let session = |header: &str| {
         let mut client = Client::connect(&server);
@@ -53,7 +53,7 @@ fn sessions_behind_a_trusted_proxy_are_counted_by_the_address_that_it_names() {
 }
 
 #[test]
-fn a_header_from_anybody_else_is_not_believed() {
+fn a_forwarding_header_from_an_untrusted_peer_is_ignored() {
     let mut server = Server::start_with("trusted_proxies = [\"192.0.2.1\"]\n");
     let mut client = Client::connect(&server);
     assert!(
@@ -64,7 +64,7 @@ fn a_header_from_anybody_else_is_not_believed() {
 }
 
 #[test]
-fn a_trusted_proxy_on_the_unix_socket_is_believed() {
+fn a_forwarding_header_from_a_trusted_unix_socket_is_used() {
     let mut server = Server::start_with("trusted_proxies = [\"unix:\"]\n");
     assert!(status(&mut Client::connect_unix(&server), "X-Forwarded-For: 203.0.113.9\r\n").contains(" 401 "));
     let line = server.await_line("ticket rejected");
@@ -72,7 +72,7 @@ fn a_trusted_proxy_on_the_unix_socket_is_believed() {
 }
 
 #[test]
-fn the_proxy_protocol_in_both_versions_says_who_it_is() {
+fn both_versions_of_the_proxy_protocol_set_the_client_address() {
     let mut server = Server::start_with(&format!(
         "bind = [\"127.0.0.1:0 proxy_protocol\"]\n{LOOPBACK}{TWO_FROM_AN_ADDRESS}"
     ));
@@ -102,7 +102,7 @@ fn the_proxy_protocol_in_both_versions_says_who_it_is() {
 }
 
 #[test]
-fn a_connection_without_the_header_gets_nothing_where_one_is_asked_for() {
+fn a_connection_without_the_required_proxy_header_is_closed_without_a_response() {
     let server = Server::start_with(&format!(
         "bind = [\"127.0.0.1:0 proxy_protocol\"]\n{LOOPBACK}[limits]\nhandshake_seconds = 1\n"
     ));
@@ -124,7 +124,7 @@ fn a_connection_without_the_header_gets_nothing_where_one_is_asked_for() {
 }
 
 #[test]
-fn the_proxy_protocol_of_somebody_who_is_not_trusted_is_refused_and_not_read_elsewhere() {
+fn a_proxy_header_is_refused_from_an_untrusted_peer_and_on_a_plain_port() {
     let server = Server::start_with(
         "bind = [\"127.0.0.1:0\", \"127.0.0.1:0 proxy_protocol\"]\ntrusted_proxies = [\"192.0.2.1\"]\n",
     );

@@ -65,7 +65,7 @@ fn status(server: &Server, target: &str, headers: &str) -> String {
 }
 
 #[test]
-fn who_comes_back_with_a_resume_ticket_is_who_it_was_and_may_what_it_might() {
+fn a_resumed_session_keeps_its_identity_roles_and_grants() {
     let server = Server::start_with(TOPICS);
     let mut first = open(&server, &claims(7));
     let who = call(&mut first, "orosync/session");
@@ -101,7 +101,7 @@ fn who_comes_back_with_a_resume_ticket_is_who_it_was_and_may_what_it_might() {
 }
 
 #[test]
-fn the_answer_says_where_the_topics_stand_and_comes_before_those_to_later_calls() {
+fn a_renewal_returns_the_topics_positions_before_later_calls_are_answered() {
     let server = Server::start();
     let mut session = Client::user(&server, OROSYNC, 7);
     session.subscribe("oro/data/update");
@@ -123,7 +123,7 @@ fn the_answer_says_where_the_topics_stand_and_comes_before_those_to_later_calls(
 }
 
 #[test]
-fn a_session_is_resumed_once_by_whichever_of_its_tickets() {
+fn a_session_can_be_resumed_once_with_any_of_its_tickets() {
     let server = Server::start_with("shards = 4\n");
     let mut session = Client::user(&server, OROSYNC, 7);
     let (first, second) = (resume_ticket(&mut session), resume_ticket(&mut session));
@@ -136,7 +136,7 @@ fn a_session_is_resumed_once_by_whichever_of_its_tickets() {
 }
 
 #[test]
-fn what_is_for_a_session_comes_to_the_one_that_has_resumed_it() {
+fn messages_for_a_session_are_delivered_to_the_session_that_resumed_it() {
     let server = Server::start();
     let mut session = Client::user(&server, OROSYNC, 7);
     let (id, ticket) = (SessionId::parse_or_nobody(&session_id(&mut session)), resume_ticket(&mut session));
@@ -153,7 +153,7 @@ fn what_is_for_a_session_comes_to_the_one_that_has_resumed_it() {
 }
 
 #[test]
-fn neither_kind_of_ticket_is_taken_for_the_other_and_a_resume_ticket_has_one_place() {
+fn tickets_and_resume_tickets_are_accepted_only_in_their_own_place() {
     let server = Server::start();
     let resume_ticket = resume_ticket(&mut Client::user(&server, OROSYNC, 7));
     let ordinary = ticket(Role::User, Some(7));
@@ -187,7 +187,7 @@ fn neither_kind_of_ticket_is_taken_for_the_other_and_a_resume_ticket_has_one_pla
 }
 
 #[test]
-fn a_page_of_another_host_than_the_first_tickets_cannot_resume() {
+fn pages_of_hosts_that_the_first_ticket_does_not_name_cannot_resume() {
     let server = Server::start();
     let hosts = vec!["crm.example.com".to_owned(), "*.shop.example".to_owned()];
     let mut ticket = resume_ticket(&mut open(&server, &Claims { origins: hosts, ..claims(7) }));
@@ -200,7 +200,7 @@ fn a_page_of_another_host_than_the_first_tickets_cannot_resume() {
 }
 
 #[test]
-fn a_session_that_is_still_open_where_it_is_resumed_ends_and_the_log_says_so() {
+fn a_session_that_is_still_open_when_it_is_resumed_is_closed_and_logged() {
     const LINE: &str = "it was still open when another session resumed it";
     let mut server = Server::start_with("shards = 4\n");
     let mut ticket = {
@@ -232,7 +232,7 @@ fn a_session_that_is_still_open_where_it_is_resumed_ends_and_the_log_says_so() {
 }
 
 #[test]
-fn a_disconnect_makes_the_resume_tickets_that_it_means_worthless_at_once() {
+fn a_disconnect_revokes_the_matching_resume_tickets_at_once() {
     let server = Server::start_with("shards = 4\n");
     let mut other = Client::user(&server, OROSYNC, 8);
     let others = resume_ticket(&mut other);
@@ -259,7 +259,7 @@ fn a_disconnect_makes_the_resume_tickets_that_it_means_worthless_at_once() {
 }
 
 #[test]
-fn a_ticket_from_before_a_disconnect_still_opens_one_session_and_none_that_can_be_resumed() {
+fn a_ticket_issued_before_a_disconnect_opens_one_session_that_cannot_be_resumed() {
     let server = Server::start();
     let before = ticket(Role::User, Some(7));
     disconnect(&server, &user(7));
@@ -270,7 +270,7 @@ fn a_ticket_from_before_a_disconnect_still_opens_one_session_and_none_that_can_b
 }
 
 #[test]
-fn with_a_state_directory_a_disconnect_outlives_a_server_that_is_killed() {
+fn with_a_state_directory_a_disconnect_survives_a_kill_of_the_server() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let server = Server::start_with(&format!("[auth]\nstate_directory = {:?}\n", directory.path()));
     let revoked = resume_ticket(&mut Client::user(&server, OROSYNC, 7));
@@ -286,7 +286,7 @@ fn with_a_state_directory_a_disconnect_outlives_a_server_that_is_killed() {
 }
 
 #[test]
-fn without_a_state_directory_no_resume_ticket_outlives_its_server() {
+fn without_a_state_directory_no_resume_ticket_survives_a_restart() {
     let server = Server::start();
     let ticket = resume_ticket(&mut Client::user(&server, OROSYNC, 7));
     let server = server.restart();
@@ -311,7 +311,7 @@ fn two_servers_cannot_share_a_state_directory() {
 }
 
 #[test]
-fn no_resume_ticket_outlasts_the_total_time_or_the_first_tickets_until() {
+fn resume_tickets_expire_with_the_total_time_and_the_first_tickets_until() {
     const TOTAL: u64 = 28_800;
     let server = Server::start();
     let seconds = |client: &mut Client| {
@@ -343,7 +343,7 @@ fn no_resume_ticket_outlasts_the_total_time_or_the_first_tickets_until() {
 }
 
 #[test]
-fn whom_the_application_has_not_admitted_gets_no_resume_ticket() {
+fn anonymous_sessions_and_publishers_get_no_resume_ticket() {
     let server = Server::start();
     let no_ticket = json!({ "ticket": null, "seconds": 300, "positions": {} });
     assert_eq!(call(&mut Client::anonymous(&server, OROSYNC), "orosync/resume"), no_ticket);
@@ -355,7 +355,7 @@ fn whom_the_application_has_not_admitted_gets_no_resume_ticket() {
 }
 
 #[test]
-fn a_server_without_a_secret_gives_no_resume_ticket() {
+fn a_server_without_a_secret_issues_no_resume_tickets() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let key = directory.path().join("key.pem");
     fs::write(&key, PUBLIC_KEY).expect("the key is written");
@@ -368,7 +368,7 @@ fn a_server_without_a_secret_gives_no_resume_ticket() {
 }
 
 #[test]
-fn resume_tickets_can_be_switched_off() {
+fn resume_tickets_can_be_disabled() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let state = format!("[auth]\nstate_directory = {:?}\n", directory.path());
     let server = Server::start_with(&state);
@@ -387,7 +387,7 @@ fn resume_tickets_can_be_switched_off() {
 }
 
 #[test]
-fn a_secret_that_is_taken_out_takes_with_it_what_it_has_opened_at_its_next_connection() {
+fn sessions_opened_with_a_removed_secret_cannot_be_resumed() {
     const NEW: &str = "the new secret of the tests, longer than 32 bytes";
     let mut server = Server::start();
     let mut session = Client::user(&server, OROSYNC, 7);
@@ -411,7 +411,7 @@ fn a_secret_that_is_taken_out_takes_with_it_what_it_has_opened_at_its_next_conne
 }
 
 #[test]
-fn a_session_of_the_longest_ticket_fits_into_the_request_that_resumes_it() {
+fn the_resume_ticket_of_the_longest_ticket_fits_into_a_request() {
     let server = Server::start();
     let name = |bytes| Claims { sub: Some("x".repeat(bytes)), ..claims(7) };
     // Base64: three bytes are four.

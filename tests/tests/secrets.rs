@@ -30,7 +30,7 @@ fn said(command: &mut Command) -> String {
 }
 
 #[test]
-fn no_secret_and_no_ticket_is_in_anything_that_is_written() {
+fn no_output_contains_a_secret_or_a_ticket() {
     let mut server =
         Server::start_with("[log]\nlevel = \"trace\"\n[limits]\nmessage_burst = 5\nsubscriptions = 5\n");
     fs::write(server.secret_file(), format!("{SECRET}\n{OLD_SECRET}\n")).expect("the secrets are written");
@@ -135,7 +135,7 @@ fn no_secret_and_no_ticket_is_in_anything_that_is_written() {
 }
 
 #[test]
-fn what_a_client_sends_is_in_the_log_escaped_cut_and_not_too_often() {
+fn client_data_is_logged_escaped_truncated_and_rate_limited() {
     let mut server = Server::start_with("[limits]\nmessage_burst = 1000\n");
     let mut client = Client::user(&server, WAMP, 1);
     let evil = format!("evil\\u001b[2J\\u202e\\r\\n2026 INFO forged {}", "x".repeat(2000));
@@ -166,7 +166,7 @@ fn what_a_client_sends_is_in_the_log_escaped_cut_and_not_too_often() {
 }
 
 #[test]
-fn dead_peers_are_noticed_well_before_a_proxy_gives_up() {
+fn the_default_ping_times_are_shorter_than_the_idle_timeouts_of_proxies() {
     let table = said(server::command().args(["check-config", "--defaults"]));
     let default = |key: &str| {
         let row = table.lines().find(|line| line.contains(&format!("`limits.{key}`"))).expect("a row");

@@ -20,7 +20,7 @@ fn activated(listener: &TcpListener, bind: &str) -> Server {
 }
 
 #[test]
-fn a_restart_refuses_no_connection_on_a_port_that_systemd_holds() {
+fn a_restart_refuses_no_connection_on_a_socket_that_systemd_holds() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     let mut first = activated(&listener, &address.to_string());
@@ -45,7 +45,7 @@ fn a_restart_refuses_no_connection_on_a_port_that_systemd_holds() {
 }
 
 #[test]
-fn a_socket_of_systemd_that_bind_does_not_name_is_told() {
+fn the_server_exits_with_an_error_if_bind_does_not_name_the_socket_from_systemd() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     let place = Server::start();
@@ -63,7 +63,7 @@ fn a_socket_of_systemd_that_bind_does_not_name_is_told() {
 }
 
 #[test]
-fn systemd_hears_when_it_is_ready_reloads_stops_and_that_it_lives() {
+fn systemd_is_notified_of_readiness_reload_stop_and_watchdog() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
@@ -112,7 +112,7 @@ fn units() -> std::path::PathBuf {
 }
 
 #[test]
-fn the_unit_leaves_the_server_little_to_break() {
+fn the_units_exposure_level_is_below_2() {
     let (done, said) = analyze(&["security", "--offline=true", "./orosync-server.service"]);
     assert!(done, "{said}");
     let level = said.split("Overall exposure level for orosync-server.service: ").nth(1);
@@ -121,7 +121,7 @@ fn the_unit_leaves_the_server_little_to_break() {
 }
 
 #[test]
-fn what_the_unit_asks_for_is_what_the_server_does() {
+fn the_units_agree_with_the_server_and_with_the_documents() {
     let unit = std::fs::read_to_string(units().join("orosync-server.service")).expect("the unit");
     let value = |key: &str| {
         let prefix = format!("{key}=");
@@ -163,7 +163,7 @@ fn install(destination: &Path, prefix: &str) {
 }
 
 #[test]
-fn systemd_understands_the_units_that_make_install_brings() {
+fn systemd_verifies_the_units_that_make_install_writes() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     install(directory.path(), "/usr");
     let installed = directory.path().join("usr/lib/systemd/system");
@@ -181,7 +181,7 @@ fn systemd_understands_the_units_that_make_install_brings() {
 }
 
 #[test]
-fn the_server_runs_as_a_user_without_any_rights() {
+fn the_server_runs_as_a_user_without_privileges() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let secret = directory.path().join("secret");
     std::fs::write(&secret, orosync_tests::SECRET).expect("the secret is written");

@@ -52,7 +52,7 @@ fn status(server: &Server, target: &str, headers: &str) -> String {
 }
 
 #[test]
-fn each_wrong_ticket_is_refused_counted_and_logged_with_its_reason() {
+fn each_invalid_ticket_is_rejected_counted_and_logged_with_its_reason() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let key = directory.path().join("key.pem");
     fs::write(&key, PUBLIC_KEY).expect("the key is written");
@@ -121,7 +121,7 @@ fn each_wrong_ticket_is_refused_counted_and_logged_with_its_reason() {
 }
 
 #[test]
-fn of_one_ticket_at_the_same_moment_on_all_shards_one_session_begins() {
+fn a_ticket_used_on_all_shards_at_once_opens_one_session() {
     let server = Server::start_with("shards = 8\n");
     let address = server.address();
     for _ in 0..20 {
@@ -144,7 +144,7 @@ fn of_one_ticket_at_the_same_moment_on_all_shards_one_session_begins() {
 
 /// What was used is remembered in memory alone.
 #[test]
-fn after_a_restart_a_used_ticket_opens_one_session_more_and_no_other() {
+fn after_a_restart_a_used_ticket_opens_one_more_session() {
     let server = Server::start();
     let ticket = ticket(Role::User, Some(7));
     let target = format!("/?ticket={ticket}");
@@ -156,7 +156,7 @@ fn after_a_restart_a_used_ticket_opens_one_session_more_and_no_other() {
 }
 
 #[test]
-fn a_secret_is_changed_without_losing_a_session_or_refusing_a_ticket() {
+fn changing_the_secret_closes_no_session_and_rejects_no_ticket() {
     const NEW: &str = "the new secret of the tests, longer than 32 bytes";
     let mut server = Server::start();
     let file = server.secret_file();
@@ -190,7 +190,7 @@ fn a_secret_is_changed_without_losing_a_session_or_refusing_a_ticket() {
 }
 
 #[test]
-fn a_short_secret_is_refused_with_the_command_that_makes_a_good_one() {
+fn a_short_secret_is_refused_with_the_command_that_generates_one() {
     let server = Server::start();
     let file = server.directory().join("short");
     fs::write(&file, "hunter2\n").expect("a file is written");

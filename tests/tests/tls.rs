@@ -78,7 +78,7 @@ fn browsers_and_publishers_are_served_over_tls() {
 }
 
 #[test]
-fn messages_larger_than_any_record_or_buffer_come_whole_and_in_order() {
+fn messages_larger_than_a_tls_record_arrive_complete_and_in_order() {
     let place = Place::new("");
     let mut client = place.user(1);
     client.subscribe("oro/ping");
@@ -98,7 +98,7 @@ fn messages_larger_than_any_record_or_buffer_come_whole_and_in_order() {
 }
 
 #[test]
-fn a_reader_over_tls_that_never_reads_is_dropped_and_the_others_get_everything() {
+fn a_tls_session_that_never_reads_is_closed_and_the_others_receive_everything() {
     let place = Place::new("");
     let (mut stalled, mut quick) = (place.user(1), place.user(2));
     stalled.subscribe("oro/ping");
@@ -116,7 +116,7 @@ fn a_reader_over_tls_that_never_reads_is_dropped_and_the_others_get_everything()
 }
 
 #[test]
-fn a_publisher_believes_no_certificate_that_nobody_vouches_for() {
+fn a_publisher_rejects_an_untrusted_or_mismatched_certificate() {
     let place = Place::new("");
     let script = "var_dump(orosync_check(5)); echo orosync_status()['last_error'];";
     let said = publish(&place.publisher(), "memory_limit=128M", script);
@@ -135,7 +135,7 @@ fn a_publisher_believes_no_certificate_that_nobody_vouches_for() {
 }
 
 #[test]
-fn a_new_certificate_is_seen_after_sighup_and_no_session_is_lost() {
+fn a_new_certificate_is_used_after_sighup_and_no_session_is_closed() {
     let mut place = Place::new("");
     let mut old = place.user(1);
     old.subscribe("oro/ping");
@@ -160,7 +160,7 @@ fn a_new_certificate_is_seen_after_sighup_and_no_session_is_lost() {
 }
 
 #[test]
-fn a_connection_that_is_reset_before_it_is_written_to_holds_up_no_other() {
+fn a_connection_reset_before_its_response_is_written_delays_no_other() {
     let place = Place::new("shards = 1\n");
     let mut other = place.user(1);
     let mut broken = place.connect();
@@ -177,7 +177,7 @@ fn a_connection_that_is_reset_before_it_is_written_to_holds_up_no_other() {
 }
 
 #[test]
-fn a_tls_handshake_that_does_not_end_or_is_none_is_ended_and_counted() {
+fn an_incomplete_or_invalid_tls_handshake_is_closed_and_counted() {
     let mut place = Place::new("[limits]\nhandshake_seconds = 1\n");
     let address = place.server.address_with("tls");
     let mut plain = Client::connect_to(address);
@@ -196,7 +196,7 @@ fn a_tls_handshake_that_does_not_end_or_is_none_is_ended_and_counted() {
 }
 
 #[test]
-fn an_idle_session_over_tls_costs_a_bounded_amount_of_memory() {
+fn an_idle_tls_session_uses_a_bounded_amount_of_memory() {
     const SESSIONS: u64 = 500;
     let place = Place::new("");
     // What the first sessions need once: code, tables, arenas.
@@ -208,7 +208,7 @@ fn an_idle_session_over_tls_costs_a_bounded_amount_of_memory() {
 }
 
 #[test]
-fn the_unix_socket_has_the_owner_and_the_mode_that_were_asked_for() {
+fn the_unix_socket_has_the_configured_owner_and_mode() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let socket = directory.path().join("own.sock");
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());

@@ -46,7 +46,7 @@ fn head(stream: &mut TcpStream) -> String {
 }
 
 #[test]
-fn an_extension_that_is_newer_than_its_server_keeps_its_messages_until_the_new_server_is_there() {
+fn an_extension_newer_than_its_server_keeps_messages_until_the_server_is_upgraded() {
     let (old, new) = (Server::start(), Server::start());
     let (as_newer, answers) = as_newer_extension(old.address());
     let proxy = Proxy::to(as_newer);

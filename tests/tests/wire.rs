@@ -7,7 +7,7 @@ use orosync_tests::server::{Server, ticket};
 use rustix::process::Signal;
 
 #[test]
-fn the_101_and_welcome_come_in_one_read_with_nothing_behind_them() {
+fn the_101_response_and_welcome_arrive_in_one_read_with_nothing_after_them() {
     let server = Server::start();
     let mut client = Client::connect(&server);
     client.send(request("/", WAMP).as_bytes());
@@ -21,7 +21,7 @@ fn the_101_and_welcome_come_in_one_read_with_nothing_behind_them() {
 }
 
 #[test]
-fn each_message_has_the_bytes_of_the_old_server() {
+fn each_message_has_the_same_bytes_as_from_oros_server() {
     let server = Server::start();
     let mut anna = Client::user(&server, WAMP, 7);
     anna.say(r#"[1,"o","oro"]"#);
@@ -47,7 +47,7 @@ fn each_message_has_the_bytes_of_the_old_server() {
 }
 
 #[test]
-fn a_payload_passes_through_as_php_has_encoded_it() {
+fn a_payload_is_delivered_exactly_as_php_encoded_it() {
     let server = Server::start();
     let mut anna = Client::user(&server, WAMP, 7);
     anna.subscribe("oro/data/update");
@@ -83,7 +83,7 @@ fn every_frame_to_a_wamp_client_is_a_json_array() {
 }
 
 #[test]
-fn a_wamp_client_sees_an_unclean_end_when_the_server_stops_and_ours_a_close_frame() {
+fn when_the_server_stops_only_orosync_clients_get_a_close_frame() {
     let mut server = Server::start();
     let mut wamp = Client::user(&server, WAMP, 1);
     let mut none = Client::user(&server, "", 2);
@@ -98,7 +98,7 @@ fn a_wamp_client_sees_an_unclean_end_when_the_server_stops_and_ours_a_close_fram
 }
 
 #[test]
-fn a_bad_ticket_is_refused_by_http_before_the_101_and_the_log_says_why() {
+fn a_bad_ticket_is_rejected_with_401_and_the_reason_is_logged() {
     let mut server = Server::start();
     let used = ticket(Role::User, Some(1));
     let _first = Client::with_ticket(&server, WAMP, &used);
@@ -115,7 +115,7 @@ fn a_bad_ticket_is_refused_by_http_before_the_101_and_the_log_says_why() {
 }
 
 #[test]
-fn without_a_ticket_one_is_connected_and_may_have_what_anyone_may() {
+fn a_client_without_a_ticket_can_subscribe_to_topics_for_anyone_only() {
     let server = Server::start();
     let mut client = Client::anonymous(&server, WAMP);
     client.subscribe("oro/maintenance");
@@ -131,7 +131,7 @@ fn without_a_ticket_one_is_connected_and_may_have_what_anyone_may() {
 }
 
 #[test]
-fn a_browser_cannot_forge_a_notice() {
+fn a_browser_cannot_forge_a_maintenance_notice() {
     let server = Server::start();
     let mut victim = Client::user(&server, WAMP, 1);
     victim.subscribe("oro/maintenance");
@@ -143,7 +143,7 @@ fn a_browser_cannot_forge_a_notice() {
 }
 
 #[test]
-fn frames_behind_the_request_head_are_read_as_frames() {
+fn frames_sent_together_with_the_request_are_processed() {
     let server = Server::start();
     let mut client = Client::connect(&server);
     let mut bytes = request("/", "").into_bytes();
@@ -155,7 +155,7 @@ fn frames_behind_the_request_head_are_read_as_frames() {
 }
 
 #[test]
-fn a_page_the_metrics_and_the_log_name_the_same_node() {
+fn sessions_metrics_and_log_name_the_same_node() {
     let mut server = Server::start();
     let mut client = Client::anonymous(&server, WAMP);
     client.say(r#"[2,"1","orosync/session"]"#);
@@ -166,7 +166,7 @@ fn a_page_the_metrics_and_the_log_name_the_same_node() {
 }
 
 #[test]
-fn the_absolute_form_of_the_target_is_taken() {
+fn the_absolute_form_of_the_request_target_is_accepted() {
     let server = Server::start();
     let mut client = Client::connect(&server);
     let target = format!("ws://{}/any/path?ticket={}", server.address(), ticket(Role::User, Some(5)));
@@ -177,7 +177,7 @@ fn the_absolute_form_of_the_target_is_taken() {
 }
 
 #[test]
-fn an_answer_holds_no_header_with_brackets_even_over_ipv6_and_the_unix_socket_works() {
+fn a_response_over_the_unix_socket_contains_no_brackets_even_for_an_ipv6_origin() {
     let server = Server::start();
     let mut client = Client::connect_unix(&server);
     let head =
@@ -189,7 +189,7 @@ fn an_answer_holds_no_header_with_brackets_even_over_ipv6_and_the_unix_socket_wo
 }
 
 #[test]
-fn plain_http_is_told_what_this_port_is() {
+fn plain_http_requests_are_answered_with_426_and_an_explanation() {
     let server = Server::start();
     let mut client = Client::connect(&server);
     client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -202,7 +202,7 @@ fn plain_http_is_told_what_this_port_is() {
 }
 
 #[test]
-fn the_server_publishes_oro_ping_while_somebody_subscribes() {
+fn the_server_publishes_oro_ping_only_while_there_are_subscribers() {
     let server = Server::start_with_environment(&[("OROSYNC_ORO_PING_SECONDS", "0.05")]);
     let mut client = Client::anonymous(&server, WAMP);
     client.say(r#"[5,"oro/ping"]"#);
@@ -220,7 +220,7 @@ fn the_server_publishes_oro_ping_while_somebody_subscribes() {
 }
 
 #[test]
-fn sighup_is_not_fatal() {
+fn sighup_does_not_end_the_server() {
     let mut server = Server::start();
     server.signal(Signal::HUP);
     server.await_line("SIGHUP");
@@ -229,7 +229,7 @@ fn sighup_is_not_fatal() {
 }
 
 #[test]
-fn sighup_has_topics_and_origins_read_again_without_closing_a_session() {
+fn sighup_reloads_topics_and_origins_without_closing_a_session() {
     let mut server = Server::start_with("[[topics]]\npattern = \"acme/old\"\nsubscribe = \"user\"\n");
     let mut client = Client::user(&server, WAMP, 1);
     client.subscribe("acme/old");

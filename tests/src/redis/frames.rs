@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_found_however_the_stream_is_cut() {
+    fn frames_are_found_wherever_the_stream_is_split() {
         let stream = FRAMES.concat();
         assert_eq!(frames_of(&[stream.as_bytes()]), FRAMES);
         let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
@@ -153,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_pushes_and_confirmations_and_answers_are_not() {
+    fn only_messages_count_as_pushes() {
         let pushes: Vec<&str> = FRAMES.into_iter().filter(|frame| is_push(frame.as_bytes())).collect();
         assert_eq!(pushes, [FRAMES[4], FRAMES[6]]);
     }
 
     #[test]
-    fn what_is_no_resp_comes_as_it_is() {
+    fn bytes_that_are_not_resp_pass_through_unchanged() {
         assert_eq!(frames_of(&[b"+OK\r\n\x16\x03\x01", b"\x00$x"]), ["+OK\r\n", "\x16\x03\x01", "\x00$x"]);
     }
 }

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_nobody_elses_while_nobody_listens_there() {
+    fn a_port_stays_reserved_while_no_server_listens() {
         let port = Port::claim();
         assert!(UdpSocket::bind(port.address()).is_err());
         let number = port.number();

@@ -28,7 +28,7 @@ use place::{Place, extension_setting, run};
 const SETTINGS: &str = "| key | value | default | meaning |";
 
 #[test]
-fn every_example_is_written_in_its_language() {
+fn every_example_is_valid_in_its_language() {
     let place = Place::new();
     let problems: Vec<String> = Document::all()
         .iter()
@@ -43,7 +43,7 @@ fn every_example_is_written_in_its_language() {
 }
 
 #[test]
-fn every_example_that_can_run_does_what_it_says() {
+fn every_runnable_example_prints_the_documented_output() {
     for document in Document::all() {
         let blocks = document.blocks();
         if !blocks.iter().any(|block| block.manner == "run") {
@@ -66,7 +66,7 @@ fn every_example_that_can_run_does_what_it_says() {
 }
 
 #[test]
-fn the_transcripts_are_what_is_on_the_wire() {
+fn the_transcripts_match_the_traffic_on_the_wire() {
     let document = Document::named("docs/protocol.md");
     let place = Place::new();
     let mut replayed = 0;
@@ -82,7 +82,7 @@ fn the_transcripts_are_what_is_on_the_wire() {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let documents = Document::all();
     for document in &documents {
         let folder = Path::new(&document.name).parent().unwrap_or(Path::new(""));
@@ -104,7 +104,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn every_target_of_make_is_there() {
+fn every_make_target_in_the_documents_exists() {
     let makefile = fs::read_to_string(repository().join("Makefile")).expect("the Makefile is there");
     for document in Document::all() {
         let blocks = document.blocks().into_iter().filter(|block| block.language == "sh");
@@ -124,7 +124,7 @@ fn every_target_of_make_is_there() {
 }
 
 #[test]
-fn every_file_that_contributing_names_is_there() {
+fn every_file_that_contributing_names_exists() {
     let document = Document::named("CONTRIBUTING.md");
     let is_path = |code: &&str| {
         code.contains('/') && code.chars().all(|c| c.is_ascii_alphanumeric() || "/_-.".contains(c))
@@ -135,14 +135,14 @@ fn every_file_that_contributing_names_is_there() {
 }
 
 #[test]
-fn the_table_of_settings_is_what_check_config_prints() {
+fn the_table_of_settings_matches_check_config() {
     let printed = run(server::command().args(["check-config", "--defaults"]), "").expect("it prints");
     let printed: Vec<&str> = printed.lines().skip(2).collect();
     assert_eq!(Document::named("docs/configuration.md").rows(SETTINGS), printed);
 }
 
 #[test]
-fn the_settings_of_php_have_the_defaults_that_are_documented() {
+fn the_table_of_php_settings_matches_the_extension() {
     let script =
         "foreach (ini_get_all('orosync', false) as $name => $default) { echo \"$name|$default\\n\"; }";
     let printed = run(Command::new("php").args(["-n", "-d", &extension_setting(), "-r", script]), "");
@@ -157,7 +157,7 @@ fn the_settings_of_php_have_the_defaults_that_are_documented() {
 }
 
 #[test]
-fn every_variable_is_one_that_the_server_reads() {
+fn every_documented_variable_is_read_by_the_server() {
     let document = Document::named("docs/configuration.md");
     let known: BTreeSet<String> = document
         .rows(SETTINGS)
@@ -176,7 +176,7 @@ fn every_variable_is_one_that_the_server_reads() {
 }
 
 #[test]
-fn the_table_of_topics_is_what_is_built_in() {
+fn the_table_of_topics_matches_the_built_in_policy() {
     let place = Place::new();
     let printed = run(place.command("orosync-server").arg("check-config"), "").expect("it prints");
     let (_, rules) = printed.split_once("# Topics").expect("the rules come last");
@@ -193,7 +193,7 @@ fn the_table_of_topics_is_what_is_built_in() {
 }
 
 #[test]
-fn the_metrics_are_those_that_are_documented() {
+fn the_table_of_metrics_matches_the_server() {
     let server = Server::start_with(
         "bind = [\"127.0.0.1:0\", \"127.0.0.1:0 proxy_protocol\"]\ntrusted_proxies = [\"192.0.2.1\"]\n",
     );

@@ -8,7 +8,7 @@ use super::markdown::repository;
 const HEADS: [&str; 2] = [" shown by ", " test "];
 
 /// The last cell of each row: links to test files, each followed by names of its tests; or a target of `make`, which
-/// `every_target_of_make_is_there` checks.
+/// `every_make_target_in_the_documents_exists` checks.
 fn cells(text: &str) -> Vec<&str> {
     let mut cells = Vec::new();
     let mut of_promises = false;
@@ -27,7 +27,7 @@ fn cells(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_promise_names_its_tests_and_they_are_there() {
+fn every_guarantee_names_tests_that_exist() {
     for name in ["docs/reliability.md", "docs/security.md"] {
         let text = fs::read_to_string(repository().join(name)).expect("the document is there");
         let cells = cells(&text);

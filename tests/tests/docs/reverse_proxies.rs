@@ -273,7 +273,7 @@ fn blocks() -> Vec<(Program, Block)> {
 }
 
 #[test]
-fn every_reverse_proxy_that_is_marked_as_tested_has_an_example() {
+fn every_reverse_proxy_listed_as_tested_has_an_example() {
     let document = Document::named("docs/deploy.md");
     let rows = document.rows("| reverse proxy | tested with |");
     let tested = rows.iter().filter(|row| !row.contains("not tested"));
@@ -287,7 +287,7 @@ fn every_reverse_proxy_that_is_marked_as_tested_has_an_example() {
 }
 
 #[test]
-fn each_reverse_proxy_passes_browsers_and_publishers_on_and_says_who_they_are() {
+fn each_reverse_proxy_forwards_browsers_and_publishers_with_their_addresses() {
     for (program, block) in blocks() {
         println!("{}", block.place);
         let mut place = Place::new();
@@ -315,7 +315,7 @@ fn each_reverse_proxy_passes_browsers_and_publishers_on_and_says_who_they_are() 
 }
 
 #[test]
-fn no_log_of_a_reverse_proxy_has_an_unused_ticket_while_the_server_is_away() {
+fn no_reverse_proxy_logs_an_unused_ticket_while_the_server_is_down() {
     let mut leaks = Vec::new();
     for (program, block) in blocks() {
         let mut place = Place::new();
@@ -340,7 +340,7 @@ fn no_log_of_a_reverse_proxy_has_an_unused_ticket_while_the_server_is_away() {
 }
 
 #[test]
-fn each_reverse_proxy_lets_a_session_live_that_is_pinged_within_its_timeout() {
+fn each_reverse_proxy_keeps_a_session_that_is_pinged_within_its_timeout() {
     let pinged =
         |seconds: u64| format!("[limits]\nping_interval_seconds = {seconds}\nping_timeout_seconds = 1\n");
     thread::scope(|scope| {

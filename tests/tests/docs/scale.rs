@@ -138,7 +138,7 @@ fn assert_delivered(node: &Server, sessions: &mut [Client], number: u32) {
 }
 
 #[test]
-fn the_nodes_of_the_document_deliver_behind_its_nginx_and_a_dead_one_costs_no_session() {
+fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
     let (files, redis) = (Files::new(), redis());
     let (mut nodes, toml) = nodes(&files, &redis, 2);
     let addresses = nodes.addresses();
@@ -207,7 +207,7 @@ fn the_nodes_of_the_document_deliver_behind_its_nginx_and_a_dead_one_costs_no_se
 }
 
 #[test]
-fn nodes_with_other_rules_are_told_and_a_sighup_makes_them_agree() {
+fn nodes_with_different_rules_are_reported_until_a_sighup_reloads_them() {
     let (files, redis) = (Files::new(), Redis::start());
     let (rule, broker) = ("[[topics]]\npattern = \"acme/x\"\nsubscribe = \"user\"\n", broker(&redis.url()));
     let nodes = Nodes::start_each([broker.clone(), format!("{broker}{rule}")]);
@@ -220,7 +220,7 @@ fn nodes_with_other_rules_are_told_and_a_sighup_makes_them_agree() {
 }
 
 #[test]
-fn nodes_are_listed_only_where_there_are_any() {
+fn the_nodes_command_fails_if_no_node_is_registered() {
     let (files, redis) = (Files::new(), Redis::start());
     let hash = "orosync:{0}:nodes";
     redis.run(&["HSET", hash, "one that has gone", "1 {}"]);
@@ -252,7 +252,7 @@ fn as_the_user(url: &str) -> String {
 }
 
 #[test]
-fn the_line_of_the_acl_is_enough_and_each_of_its_rules_is_needed() {
+fn the_documented_acl_is_sufficient_and_each_rule_is_needed() {
     let redis = redis();
     let url = as_the_user(&redis.url());
     let nodes = Nodes::start(2, &url, "");
@@ -311,7 +311,7 @@ fn rules_of_a_cluster() -> Vec<String> {
 }
 
 #[test]
-fn in_a_cluster_other_rules_are_enough_and_each_is_needed() {
+fn the_documented_acl_of_a_cluster_is_sufficient_and_each_rule_is_needed() {
     let cluster = Cluster::start();
     let all = rules_of_a_cluster();
     let allow_everywhere = |rules: &[String]| (0..3).for_each(|number| allow(cluster.server(number), rules));
@@ -332,7 +332,7 @@ fn in_a_cluster_other_rules_are_enough_and_each_is_needed() {
 }
 
 #[test]
-fn a_sentinel_needs_to_allow_two_commands() {
+fn the_documented_acl_of_a_sentinel_is_sufficient_and_each_command_is_needed() {
     let line = block("redis", "sentinel", "user ");
     let words: Vec<&str> = line.split_whitespace().skip(1).collect();
     let replica_set = ReplicaSet::start();
@@ -355,7 +355,7 @@ fn a_sentinel_needs_to_allow_two_commands() {
 }
 
 #[test]
-fn with_replicas_nothing_is_acknowledged_that_they_do_not_have() {
+fn with_wait_replicas_only_replicated_messages_are_acknowledged() {
     let replica_set = ReplicaSet::start_with(&block("redis", "", "min-replicas"));
     let toml = Files::new().translate(&block("toml", "", "wait_replicas"), &replica_set.url());
     let toml = toml.split_once("[broker]").map(|(_, broker)| format!("[broker]{broker}")).expect("a table");
@@ -372,7 +372,7 @@ fn with_replicas_nothing_is_acknowledged_that_they_do_not_have() {
 }
 
 #[test]
-fn the_same_prefix_with_another_secret_is_refused_and_another_prefix_is_not() {
+fn another_secret_is_refused_under_the_same_prefix_only() {
     let (files, redis) = (Files::new(), Redis::start());
     let _nodes = Nodes::start(1, &redis.url(), "");
     let another = "another secret of at least thirty-two bytes";
@@ -394,7 +394,7 @@ fn the_same_prefix_with_another_secret_is_refused_and_another_prefix_is_not() {
 }
 
 #[test]
-fn a_new_password_of_redis_is_taken_on_sighup() {
+fn a_new_password_of_redis_applies_after_sighup() {
     let (files, redis) = (Files::new(), redis());
     let (mut nodes, _) = nodes(&files, &redis, 1);
     let mut sessions = [subscribed(nodes.node(0))];
@@ -420,7 +420,7 @@ fn a_new_password_of_redis_is_taken_on_sighup() {
 }
 
 #[test]
-fn redis_is_reached_with_tls() {
+fn the_documented_tls_configuration_connects_to_redis() {
     let (files, certificate) = (Files::new(), Certificate::new());
     certificate.write(files.0.path());
     let redis = Redis::start_with_tls(&certificate, "");
@@ -430,7 +430,7 @@ fn redis_is_reached_with_tls() {
 }
 
 #[test]
-fn while_redis_is_away_sessions_stay_and_all_goes_on_when_it_is_back() {
+fn while_redis_is_unreachable_sessions_stay_open_and_delivery_resumes_afterwards() {
     let redis = Redis::start();
     let nodes = Nodes::start(1, &redis.url(), "");
     let node = nodes.node(0);
@@ -450,7 +450,7 @@ fn while_redis_is_away_sessions_stay_and_all_goes_on_when_it_is_back() {
 }
 
 #[test]
-fn without_memory_redis_gets_all_of_it_later() {
+fn messages_are_delivered_later_if_redis_runs_out_of_memory() {
     let redis = redis();
     let nodes = &mut Nodes::start(1, &as_the_user(&redis.url()), "");
     let mut sessions = [subscribed(nodes.node(0))];
@@ -477,7 +477,7 @@ fn without_memory_redis_gets_all_of_it_later() {
 }
 
 #[test]
-fn the_log_lines_of_the_broker_are_those_of_the_document() {
+fn the_documented_log_lines_are_those_of_the_broker() {
     let sources: String = sources("server/src/broker/redis").into_iter().map(|(_, text)| text).collect();
     // A line of code may end within a sentence.
     let lines: Vec<&str> = sources.lines().map(|line| line.trim().trim_end_matches('\\')).collect();

@@ -29,7 +29,7 @@ pub(crate) fn sources(directory: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn unsafe_code_stands_where_contributing_says() {
+fn unsafe_code_is_only_where_contributing_says() {
     let document = Document::named("CONTRIBUTING.md");
     let (_, rest) = document.text().split_once("`unsafe` is in ").expect("the sentence is there");
     let (sentence, _) = rest.split_once(" alone").expect("it ends so");
@@ -48,7 +48,7 @@ fn unsafe_code_stands_where_contributing_says() {
 }
 
 #[test]
-fn the_close_codes_are_those_of_the_server() {
+fn the_documented_close_codes_are_those_of_the_server() {
     let document = Document::named("docs/protocol.md");
     let rows = document.rows("| code | label | text | reconnect? |");
     let expected: Vec<String> = CloseReason::ALL
@@ -71,7 +71,7 @@ fn the_close_codes_are_those_of_the_server() {
 }
 
 #[test]
-fn no_test_sleeps_but_where_it_says_why() {
+fn tests_do_not_sleep_except_in_the_listed_files() {
     // The first two are what tests wait with; the others need a pace: a load, messages that come one by one, a page that comes back,
     // and a network that is slow.
     let may = [

@@ -20,7 +20,7 @@ use crate::{alone, message, publisher, random};
 const FAULTS: usize = 24;
 
 #[test]
-fn links_that_are_reset_silent_or_lose_answers_deliver_everything_once_and_in_order() {
+fn links_that_are_reset_unanswered_or_lose_acknowledgements_deliver_everything_once_and_in_order() {
     let _alone = alone();
     let server = Server::start();
     let proxy = Proxy::to(server.address());
@@ -50,7 +50,7 @@ fn links_that_are_reset_silent_or_lose_answers_deliver_everything_once_and_in_or
 
 /// What the server says to a publisher that comes back cannot tell of bytes that it reads from the former link only then.
 #[test]
-fn what_comes_over_several_links_of_a_publisher_is_delivered_once_and_in_order() {
+fn messages_sent_over_several_links_of_one_publisher_are_delivered_once_and_in_order() {
     const MESSAGES: usize = 100;
     let server = Server::start_with("shards = 4\n");
     let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
@@ -83,7 +83,7 @@ fn what_comes_over_several_links_of_a_publisher_is_delivered_once_and_in_order()
 }
 
 #[test]
-fn a_proxy_that_closes_idle_links_costs_no_message() {
+fn a_proxy_that_closes_idle_links_loses_no_message() {
     let server = Server::start();
     let proxy = Proxy::to(server.address());
     // Sooner than the link's keep-alive, so that it does close them.

@@ -13,7 +13,7 @@ use crate::{alone, random};
 /// A planned restart is not even noticed in the books: what the old server has acknowledged it has written, what it has not
 /// goes to the next one, and nothing goes to both.
 #[test]
-fn a_server_that_drains_under_load_passes_each_message_to_one_of_two_servers() {
+fn in_a_restart_under_load_either_the_old_or_the_new_server_delivers_each_message() {
     const RESTARTS: usize = 3;
     let _alone = alone();
     let mut random = random();

@@ -18,7 +18,7 @@ use crate::{alone, message, publisher};
 const NOTICED: Duration = Duration::from_secs(8);
 
 #[test]
-fn a_half_open_link_is_noticed_idle_or_busy_and_loses_nothing() {
+fn a_half_open_link_is_detected_whether_idle_or_busy_and_loses_nothing() {
     let _alone = alone();
     let network = match Network::new() {
         Ok(network) => network,

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::{alone, amount, random};
 
 #[test]
-fn a_server_that_is_killed_again_and_again_loses_no_accepted_message() {
+fn repeated_kills_of_the_server_lose_no_accepted_message() {
     let _alone = alone();
     let kills = amount("FAULTS_KILLS", 20);
     let mut random = random();

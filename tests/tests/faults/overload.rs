@@ -36,7 +36,7 @@ const PHP_GROWTH_KIB: u64 = 16 << 10;
 const OUTBOUND_MIB: u64 = 16;
 
 #[test]
-fn publishers_that_are_faster_than_the_server_are_slowed_and_lose_nothing() {
+fn publishers_that_are_faster_than_the_server_are_slowed_down_and_lose_nothing() {
     const READERS: u64 = 5;
     let _alone = alone();
     let messages = amount("FAULTS_FLOOD", 15_000);
@@ -89,7 +89,7 @@ fn peak_resident_bytes(server: &Server) -> u64 {
 }
 
 #[test]
-fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() {
+fn a_publishers_message_does_not_wait_for_earlier_messages_of_browsers() {
     const BROWSERS: usize = 200;
     const MESSAGES_OF_EACH: usize = 50;
     let _alone = alone();
@@ -121,7 +121,7 @@ fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() 
 }
 
 #[test]
-fn refusals_without_number_cost_no_publisher_its_link_and_delay_no_good_message() {
+fn many_refused_messages_neither_break_the_link_nor_delay_accepted_ones() {
     const REFUSED: u32 = 50_000;
     let _alone = alone();
     let server = Server::start();

@@ -9,7 +9,7 @@ use crate::{alone, amount, processor_time};
 
 /// Each page asks at a time of its own, so each question finds the server asleep.
 #[test]
-fn idle_pages_that_ask_are_answered_one_by_one() {
+fn heartbeats_of_idle_pages_are_answered() {
     let _alone = alone();
     let pages = amount("FAULTS_PAGES", 100);
     need_descriptors(2 * pages as u64);

@@ -16,7 +16,7 @@ use crate::alone;
 
 /// `pm.max_requests`, two reloads and SIGQUIT, all under load: whatever a page was told is accepted arrives once.
 #[test]
-fn fpm_that_recycles_reloads_and_quits_under_load_loses_nothing() {
+fn fpm_loses_no_message_when_it_recycles_workers_reloads_and_quits_under_load() {
     const RELOADS: usize = 2;
     let _alone = alone();
     let server = Server::start();

@@ -47,7 +47,7 @@ fn publish_until(
 }
 
 #[test]
-fn a_reader_that_stalls_is_closed_at_its_bound_and_delays_nobody() {
+fn a_stalled_reader_is_closed_at_its_bound_and_delays_no_other_session() {
     let _alone = alone();
     let readers = amount("FAULTS_READERS", 100);
     let server = Server::start();
@@ -115,7 +115,7 @@ fn median(delays: &[Duration]) -> Duration {
 }
 
 #[test]
-fn readers_that_stall_cost_their_bounds_and_leave_no_memory_behind() {
+fn stalled_readers_use_no_more_than_their_bounds_and_their_memory_is_released() {
     let _alone = alone();
     let readers = amount("FAULTS_STALLED", 200);
     let server = Server::start();
@@ -143,7 +143,7 @@ fn readers_that_stall_cost_their_bounds_and_leave_no_memory_behind() {
 }
 
 #[test]
-fn a_peer_that_is_dead_is_closed_and_one_that_answers_stays() {
+fn a_dead_peer_is_closed_and_one_that_answers_pings_is_kept() {
     let _alone = alone();
     let server = Server::start_with("[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 3\n");
     let mut alive = subscribed(&server, OROSYNC, 1);
@@ -164,7 +164,7 @@ fn a_peer_that_is_dead_is_closed_and_one_that_answers_stays() {
 }
 
 #[test]
-fn a_server_that_did_not_run_for_a_while_closes_nobody_who_answers() {
+fn a_suspended_server_closes_no_session_that_answers_its_pings() {
     let _alone = alone();
     let server =
         Server::start_with("shards = 4\n[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 3\n");
@@ -189,7 +189,7 @@ fn a_server_that_did_not_run_for_a_while_closes_nobody_who_answers() {
 }
 
 #[test]
-fn every_session_sees_the_same_order_whatever_shard_it_is_on() {
+fn sessions_of_all_shards_receive_events_in_the_same_order() {
     let _alone = alone();
     let server = Server::start_with("shards = 4\n");
     let subscribers: Vec<Subscriber> =

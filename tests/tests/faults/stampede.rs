@@ -50,7 +50,7 @@ fn lose(server: &mut Server, proxy: &Proxy, publishers: usize) {
 }
 
 #[test]
-fn two_hundred_publishers_that_lose_their_server_do_not_stampede_it() {
+fn two_hundred_publishers_that_lose_their_server_spread_their_retries() {
     let _alone = alone();
     let mut server = Server::start();
     let proxy = Proxy::to(server.address());
@@ -70,7 +70,7 @@ fn two_hundred_publishers_that_lose_their_server_do_not_stampede_it() {
 
 /// The same with real workers, and what they cost while they are idle.
 #[test]
-fn fpm_workers_that_lose_their_server_do_not_stampede_it_and_all_come_back() {
+fn fpm_workers_that_lose_their_server_spread_their_retries_and_all_reconnect() {
     let _alone = alone();
     let workers = amount("FAULTS_WORKERS", 20);
     let mut server = Server::start();

@@ -21,7 +21,7 @@ fn configuration(url: &str, more: &str) -> String {
 }
 
 #[test]
-fn redis_is_reached_over_tls_and_a_unix_socket() {
+fn nodes_connect_to_redis_over_tls_and_over_a_unix_socket() {
     let certificate = Certificate::new();
     let redis = Redis::start_with_tls(&certificate, "");
     let ca_file = format!("ca_file = \"{}\"", redis.directory().join("certificate.pem").display());
@@ -34,7 +34,7 @@ fn redis_is_reached_over_tls_and_a_unix_socket() {
 }
 
 #[test]
-fn a_certificate_that_nobody_has_signed_is_not_trusted_and_the_log_says_so() {
+fn a_certificate_of_redis_that_is_not_trusted_is_logged() {
     let redis = Redis::start_with_tls(&Certificate::new(), "");
     let mut node = Server::start_with(&configuration(&redis.tls_url(), ""));
     let line = node.await_line("broker: ");
@@ -43,7 +43,7 @@ fn a_certificate_that_nobody_has_signed_is_not_trusted_and_the_log_says_so() {
 }
 
 #[test]
-fn a_password_is_changed_under_load_and_the_new_one_is_used_after_sighup() {
+fn a_new_password_of_redis_is_used_after_sighup_under_load() {
     let redis = Redis::start_with(&Redis::user("app", "first", RULES));
     let password = redis.directory().join("password");
     fs::write(&password, "first\n").unwrap();
@@ -64,7 +64,7 @@ fn a_password_is_changed_under_load_and_the_new_one_is_used_after_sighup() {
 }
 
 #[test]
-fn a_wrong_password_is_said_in_the_log() {
+fn a_wrong_password_of_redis_is_logged() {
     let redis = Redis::start_with(&Redis::user("app", "first", RULES));
     let password = redis.directory().join("password");
     fs::write(&password, "wrong\n").unwrap();

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::KEEPS;
 
 #[test]
-fn applications_with_prefixes_of_their_own_see_nothing_of_each_other() {
+fn applications_with_different_prefixes_are_isolated() {
     let redis = Redis::start();
     let names = ["shop", "shop2"];
     let configurations = names.map(|name| format!("{KEEPS}\n{}prefix = \"{name}\"\n", broker(&redis.url())));
@@ -34,7 +34,7 @@ fn applications_with_prefixes_of_their_own_see_nothing_of_each_other() {
 }
 
 #[test]
-fn a_node_with_another_secret_is_kept_out_loudly() {
+fn a_node_with_another_secret_is_refused_and_logs_the_reason() {
     let redis = Redis::start();
     let nodes = Nodes::start(1, &redis.url(), KEEPS);
     let secret = redis.directory().join("secret");

@@ -19,7 +19,7 @@ use super::{assert_alive, is_ready, two_nodes};
 const NOT_READY: Range<Duration> = Duration::from_secs(6)..Duration::from_secs(16);
 
 #[test]
-fn redis_is_restarted_three_times_under_load() {
+fn delivery_resumes_after_each_of_three_restarts_of_redis() {
     let mut redis = Redis::start_with("appendonly yes");
     let nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);
@@ -33,7 +33,7 @@ fn redis_is_restarted_three_times_under_load() {
 }
 
 #[test]
-fn redis_comes_back_with_nothing_of_what_it_had_and_delivery_goes_on() {
+fn delivery_resumes_after_redis_restarts_without_its_data() {
     let mut redis = Redis::start_with("save \"\"");
     let mut nodes = two_nodes(&redis.url());
     let mut page = Client::user(nodes.node(0), OROSYNC, 7);
@@ -61,7 +61,7 @@ fn redis_comes_back_with_nothing_of_what_it_had_and_delivery_goes_on() {
 }
 
 #[test]
-fn redis_is_away_for_long_and_nobody_is_told_anything_that_is_not_so() {
+fn a_long_outage_of_redis_loses_nothing_and_reports_nothing_false() {
     let away = std::env::var("NODES_AWAY_SECONDS").map_or(20, |away| away.parse().expect("a number"));
     let mut redis = Redis::start_with("appendonly yes");
     let mut nodes = two_nodes(&redis.url());
@@ -113,7 +113,7 @@ fn redis_is_away_for_long_and_nobody_is_told_anything_that_is_not_so() {
 }
 
 #[test]
-fn a_cluster_answers_nobody_for_long_and_publishers_whom_nodes_welcome_all_the_same_say_it_once() {
+fn publishers_log_a_long_pause_of_a_cluster_once() {
     const PAUSE: Duration = Duration::from_secs(20);
     let cluster = Cluster::start();
     let nodes = two_nodes(&cluster.url());
@@ -128,7 +128,7 @@ fn a_cluster_answers_nobody_for_long_and_publishers_whom_nodes_welcome_all_the_s
 }
 
 #[test]
-fn a_publisher_that_knows_one_node_alone_stays_there_and_says_once_that_nothing_is_acknowledged() {
+fn a_publisher_with_one_endpoint_keeps_it_and_logs_missing_acknowledgements_once() {
     /// 8 s of patience, and then some.
     const AWAY: Duration = Duration::from_secs(12);
     let mut redis = Redis::start_with("appendonly yes");

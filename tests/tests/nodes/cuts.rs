@@ -32,7 +32,7 @@ fn under_load(times: usize, what: impl Fn(&Redis) -> Instant) -> Nodes {
 }
 
 #[test]
-fn scripts_are_forgotten() {
+fn delivery_survives_a_flush_of_redis_scripts() {
     let mut nodes = under_load(2, |redis| {
         redis.flush_scripts();
         Instant::now()
@@ -45,7 +45,7 @@ fn scripts_are_forgotten() {
 }
 
 #[test]
-fn connections_for_pushes_are_cut_and_what_was_missed_is_read() {
+fn events_missed_while_subscriber_connections_are_closed_are_read_afterwards() {
     under_load(4, |redis| {
         assert_eq!(redis.kill_subscribers(), 2);
         Instant::now()
@@ -53,7 +53,7 @@ fn connections_for_pushes_are_cut_and_what_was_missed_is_read() {
 }
 
 #[test]
-fn connections_for_commands_are_cut_and_what_nobody_knows_of_is_sent_again() {
+fn commands_without_an_answer_are_resent_after_their_connection_is_closed() {
     let nodes = under_load(4, |redis| {
         assert!(redis.ask::<usize>(&["CLIENT", "KILL", "TYPE", "normal"]) >= 1);
         Instant::now()
@@ -62,7 +62,7 @@ fn connections_for_commands_are_cut_and_what_nobody_knows_of_is_sent_again() {
 }
 
 #[test]
-fn redis_answers_nobody_for_five_seconds() {
+fn delivery_resumes_after_redis_pauses_for_five_seconds() {
     const PAUSE: Duration = Duration::from_secs(5);
     under_load(1, |redis| {
         redis.pause_clients(PAUSE);
@@ -72,7 +72,7 @@ fn redis_answers_nobody_for_five_seconds() {
 }
 
 #[test]
-fn redis_cuts_a_node_off_that_does_not_read_what_it_is_pushed() {
+fn a_node_that_redis_disconnects_for_not_reading_pushes_catches_up() {
     let redis = Redis::start_with("client-output-buffer-limit pubsub 64kb 64kb 1");
     let nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);
@@ -110,7 +110,7 @@ fn behind_a_proxy(redis: &Redis) -> (RedisProxy, Nodes) {
 }
 
 #[test]
-fn publishers_of_a_node_that_has_lost_redis_go_on_to_one_that_has_not() {
+fn publishers_switch_from_a_node_without_redis_to_one_with_it() {
     /// 8 s of patience, and what it takes to connect and deliver.
     const LEAVES: Duration = Duration::from_secs(12);
     let redis = Redis::start();
@@ -157,7 +157,7 @@ fn assert_scripts_publish_through(nodes: &Nodes) {
 }
 
 #[test]
-fn a_worker_that_ends_just_after_its_node_has_lost_redis_has_another_node_take_the_rest() {
+fn a_worker_that_ends_after_its_node_lost_redis_delivers_its_messages_through_another_node() {
     let script = r#"
         orosync_publish("acme/workers", 1);
         orosync_flush(10);
@@ -192,7 +192,7 @@ fn a_worker_that_ends_just_after_its_node_has_lost_redis_has_another_node_take_t
 }
 
 #[test]
-fn pushes_are_swallowed_while_commands_pass() {
+fn a_node_that_receives_no_pushes_becomes_unready_and_catches_up() {
     let redis = Redis::start();
     let (proxy, nodes) = behind_a_proxy(&redis);
     let load = Load::on(&nodes);
@@ -210,7 +210,7 @@ fn pushes_are_swallowed_while_commands_pass() {
 }
 
 #[test]
-fn a_connection_is_half_open_and_nobody_says_so() {
+fn delivery_resumes_after_the_connection_to_redis_was_half_open() {
     let redis = Redis::start();
     let (proxy, nodes) = behind_a_proxy(&redis);
     let load = Load::on(&nodes);

@@ -9,7 +9,7 @@ use super::load::Load;
 const KILLS: usize = 20;
 
 #[test]
-fn nodes_are_killed_twenty_times_and_nothing_is_lost_doubled_or_out_of_order() {
+fn twenty_kills_of_nodes_lose_duplicate_and_reorder_nothing() {
     let redis = Redis::start();
     let mut nodes = Nodes::start(3, &redis.url(), KEEPS);
     let load = Load::on(&nodes);

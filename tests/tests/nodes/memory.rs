@@ -9,7 +9,7 @@ use super::load::Load;
 use super::{sum, two_nodes};
 
 #[test]
-fn without_memory_nothing_is_acknowledged_and_all_of_it_is_later() {
+fn messages_refused_while_redis_is_out_of_memory_are_acknowledged_later() {
     let redis = Redis::start();
     let mut nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);

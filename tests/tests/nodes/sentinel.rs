@@ -41,7 +41,7 @@ fn assert_all_but_lost(load: Load, mut nodes: Nodes, replica_set: &ReplicaSet) -
 }
 
 #[test]
-fn a_primary_is_killed_under_load() {
+fn delivery_resumes_after_the_primary_is_killed() {
     let _alone = alone();
     let mut replica_set = ReplicaSet::start();
     let nodes = two_nodes(&replica_set.url());
@@ -54,7 +54,7 @@ fn a_primary_is_killed_under_load() {
 }
 
 #[test]
-fn a_primary_that_stands_still_is_demoted_and_goes_on() {
+fn delivery_resumes_after_a_frozen_primary_is_demoted() {
     let _alone = alone();
     let replica_set = ReplicaSet::start();
     let nodes = two_nodes(&replica_set.url());
@@ -70,7 +70,7 @@ fn a_primary_that_stands_still_is_demoted_and_goes_on() {
 }
 
 #[test]
-fn a_primary_is_demoted_while_it_lives() {
+fn a_live_primary_can_be_demoted() {
     let _alone = alone();
     let replica_set = ReplicaSet::start();
     let nodes = two_nodes(&replica_set.url());
@@ -82,7 +82,7 @@ fn a_primary_is_demoted_while_it_lives() {
 }
 
 #[test]
-fn what_a_promoted_replica_does_not_have_is_counted_and_told_as_incomplete() {
+fn events_that_a_promoted_replica_lacks_are_counted_and_make_recoveries_incomplete() {
     let _alone = alone();
     let mut replica_set = ReplicaSet::start();
     let mut nodes = two_nodes(&replica_set.url());
@@ -137,7 +137,7 @@ fn await_replica(replica_set: &ReplicaSet) {
 }
 
 #[test]
-fn with_wait_replicas_nothing_that_was_acknowledged_is_lost() {
+fn with_wait_replicas_no_acknowledged_message_is_lost() {
     let _alone = alone();
     let mut replica_set = ReplicaSet::start_with("min-replicas-to-write 1\nmin-replicas-max-lag 2");
     let nodes = two_nodes_that_wait(&replica_set);
@@ -156,7 +156,7 @@ fn with_wait_replicas_nothing_that_was_acknowledged_is_lost() {
 }
 
 #[test]
-fn what_is_sent_again_over_another_connection_waits_for_replicas_too() {
+fn a_message_resent_over_another_connection_waits_for_replicas_too() {
     let _alone = alone();
     let replica_set = ReplicaSet::start();
     let nodes = two_nodes_that_wait(&replica_set);
@@ -181,7 +181,7 @@ fn what_is_sent_again_over_another_connection_waits_for_replicas_too() {
 }
 
 #[test]
-fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_well() {
+fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_ready() {
     const WITHOUT: Duration = Duration::from_secs(7);
     let _alone = alone();
     let replica_set = ReplicaSet::start();
@@ -219,7 +219,7 @@ fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_well() {
 }
 
 #[test]
-fn sentinels_with_a_password_are_followed_by_whoever_knows_it() {
+fn nodes_follow_sentinels_that_require_a_password() {
     const PASSWORD: &str = "of-the-sentinels";
     let _alone = alone();
     let mut replica_set = ReplicaSet::start_with_sentinel_password(PASSWORD);

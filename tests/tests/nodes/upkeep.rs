@@ -33,7 +33,7 @@ fn known_secret(redis: &Redis) -> String {
 }
 
 #[test]
-fn the_secret_is_changed_as_documented_and_nodes_that_connect_later_are_let_in() {
+fn nodes_reconnect_after_the_documented_change_of_the_secret() {
     let redis = Redis::start();
     let mut nodes = two_nodes(&redis.url());
     let old = known_secret(&redis);
@@ -51,7 +51,7 @@ fn the_secret_is_changed_as_documented_and_nodes_that_connect_later_are_let_in()
 }
 
 #[test]
-fn pages_are_told_of_the_end_of_their_node_also_while_redis_is_away() {
+fn pages_get_a_close_frame_when_their_node_stops_while_redis_is_unreachable() {
     let mut redis = Redis::start();
     let nodes = two_nodes(&redis.url());
     let mut page = Client::user(nodes.node(0), OROSYNC, 7);
@@ -71,7 +71,7 @@ fn pings_every(seconds: f64, redis: &Redis) -> String {
 }
 
 #[test]
-fn each_ping_comes_once_whatever_the_number_of_nodes_and_goes_on_with_another_interval() {
+fn two_nodes_publish_each_ping_once_and_follow_a_changed_interval() {
     let redis = Redis::start();
     let mut nodes = Nodes::start_each([pings_every(0.2, &redis), pings_every(0.2, &redis)]);
     let mut page = Client::user(nodes.node(0), WAMP, 7);

@@ -17,7 +17,7 @@ fn only(id: SessionId) -> SessionIds {
 }
 
 #[test]
-fn an_event_for_others_is_not_in_the_answer_and_leaves_it_complete() {
+fn events_for_other_sessions_are_left_out_and_the_answer_stays_complete() {
     let server = server_with("shards = 2\n");
     let mut source = Source::to(&server.endpoint());
     let mut anna = Client::anonymous(&server, OROSYNC);

@@ -22,7 +22,7 @@ fn refused(page: &mut Client, procedure: &str, arguments: &[Value], uri: &str, c
 }
 
 #[test]
-fn wrong_arguments_are_answered_with_a_sentence_and_the_session_goes_on() {
+fn invalid_arguments_are_answered_with_400_and_the_session_stays_open() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
     let tag = |count: usize| -> Value { (0..count).map(|number| format!("tag{number}")).collect() };
@@ -83,7 +83,7 @@ fn a_single_argument_that_is_a_list_is_unwrapped_as_in_every_call() {
 }
 
 #[test]
-fn a_topic_is_refused_as_a_plain_subscription_of_it_is() {
+fn orosync_subscribe_refuses_the_same_topics_as_a_plain_subscription() {
     let server = server_with("[limits]\nsubscriptions = 2\n");
     let mut page = Client::user(&server, OROSYNC, 7);
     let long = "x".repeat(300);
@@ -117,7 +117,7 @@ fn a_topic_is_refused_as_a_plain_subscription_of_it_is() {
 }
 
 #[test]
-fn nobody_learns_from_an_answer_what_a_refused_topic_has_had() {
+fn the_answer_for_a_refused_topic_reveals_no_events() {
     let server = server();
     Source::to(&server.endpoint()).publish_all("oro/email_event/8/1", ["secret"]);
     let mut page = Client::user(&server, OROSYNC, 7);
@@ -157,7 +157,7 @@ fn calls_are_answered_in_the_order_in_which_they_were_made() {
 }
 
 #[test]
-fn an_answer_holds_the_latest_thousand_events_and_says_when_there_were_more() {
+fn an_answer_contains_at_most_the_latest_thousand_events() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::user(&server, OROSYNC, 1);
@@ -179,7 +179,7 @@ fn an_answer_holds_the_latest_thousand_events_and_says_when_there_were_more() {
 }
 
 #[test]
-fn an_answer_holds_no_more_bytes_than_its_bound_and_the_latest_events() {
+fn an_answer_contains_the_latest_events_up_to_its_limit_of_bytes() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
@@ -204,7 +204,7 @@ fn an_answer_holds_no_more_bytes_than_its_bound_and_the_latest_events() {
 }
 
 #[test]
-fn an_event_that_is_larger_than_an_answer_makes_it_incomplete_until_it_is_passed() {
+fn an_event_larger_than_an_answer_makes_recoveries_from_before_it_incomplete() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
@@ -224,7 +224,7 @@ fn an_event_that_is_larger_than_an_answer_makes_it_incomplete_until_it_is_passed
 }
 
 #[test]
-fn what_tags_leave_out_does_not_count_for_the_bounds_of_an_answer() {
+fn events_skipped_by_tags_do_not_count_towards_an_answers_limits() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::user(&server, OROSYNC, 1);

@@ -42,27 +42,27 @@ fn away(server: &Server, topic: &str, missed: u64) -> Recovery {
 }
 
 #[test]
-fn who_missed_nothing_is_told_so() {
+fn a_page_that_missed_nothing_gets_a_complete_empty_answer() {
     let recovery = away(&server_with(FIVE), TOPIC, 0);
     assert!(recovery.complete && recovery.events.is_empty(), "{recovery:?}");
 }
 
 #[test]
-fn who_missed_three_events_gets_those_three_in_order() {
+fn a_page_that_missed_three_events_gets_exactly_those_in_order() {
     let recovery = away(&server_with(FIVE), TOPIC, 3);
     assert!(recovery.complete);
     assert_eq!(recovery.payloads(), numbers(4..=6));
 }
 
 #[test]
-fn who_missed_as_many_as_are_kept_gets_all_of_them() {
+fn a_page_that_missed_as_many_events_as_are_kept_gets_all_of_them() {
     let recovery = away(&server_with(FIVE), TOPIC, 5);
     assert!(recovery.complete);
     assert_eq!(recovery.payloads(), numbers(4..=8));
 }
 
 #[test]
-fn who_missed_more_than_is_kept_gets_what_there_is_and_is_told_that_it_is_not_all() {
+fn a_page_that_missed_more_events_than_are_kept_gets_an_incomplete_answer() {
     for missed in [6, 7] {
         let recovery = away(&server_with(FIVE), TOPIC, missed);
         assert!(!recovery.complete, "{missed}");
@@ -90,7 +90,7 @@ fn the_history_of_one_topic_can_be_longer_than_that_of_others_or_off() {
 }
 
 #[test]
-fn a_server_without_history_never_says_that_something_is_complete() {
+fn a_server_without_history_never_returns_a_complete_answer() {
     for off in ["[history]\nevents = 0\n", "[history]\nbytes = 0\n"] {
         let recovery = away(&server_with(off), TOPIC, 1);
         assert!(!recovery.complete && recovery.events.is_empty(), "{off}: {recovery:?}");
@@ -98,7 +98,7 @@ fn a_server_without_history_never_says_that_something_is_complete() {
 }
 
 #[test]
-fn events_that_grew_too_old_are_missing_and_said_to_be() {
+fn expired_events_make_the_answer_incomplete() {
     let server =
         server_with("[history]\nseconds = 1\n[limits]\nmessages_per_second = 10000\nmessage_burst = 10000\n");
     let mut source = Source::to(&server.endpoint());
@@ -118,7 +118,7 @@ fn events_that_grew_too_old_are_missing_and_said_to_be() {
 }
 
 #[test]
-fn who_is_away_twice_gets_nothing_twice() {
+fn repeated_reconnects_deliver_each_event_once() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
@@ -137,7 +137,7 @@ fn who_is_away_twice_gets_nothing_twice() {
 }
 
 #[test]
-fn the_position_of_a_topic_that_has_had_no_event_is_a_good_one() {
+fn the_position_of_a_topic_without_events_is_valid() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let empty = Client::anonymous(&server, OROSYNC).recover("acme/empty", &json!({}));
@@ -151,7 +151,7 @@ fn the_position_of_a_topic_that_has_had_no_event_is_a_good_one() {
 }
 
 #[test]
-fn what_is_no_position_of_this_topic_is_never_complete_and_what_there_is_comes() {
+fn an_invalid_position_gets_all_kept_events_in_an_incomplete_answer() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     source.publish_all(TOPIC, 1..=3);
@@ -184,7 +184,7 @@ fn what_is_no_position_of_this_topic_is_never_complete_and_what_there_is_comes()
 }
 
 #[test]
-fn what_a_publisher_sends_again_after_a_lost_answer_leaves_no_hole() {
+fn messages_resent_after_lost_acknowledgements_cause_no_gap_and_no_second_event() {
     const EVENTS: u64 = 200;
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
@@ -212,7 +212,7 @@ fn what_a_publisher_sends_again_after_a_lost_answer_leaves_no_hole() {
 }
 
 #[test]
-fn of_a_hundred_thousand_events_the_last_five_come() {
+fn a_page_that_missed_the_last_five_of_100000_events_gets_those_five() {
     const EVENTS: u64 = 100_000;
     let server = server_with(
         "[[topics]]\npattern = \"acme/long\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\

@@ -33,7 +33,7 @@ fn filling(number: u64) -> Value {
 }
 
 #[test]
-fn a_noisy_topic_takes_a_quarter_and_erases_nothing_of_the_quiet_ones() {
+fn a_busy_topic_uses_at_most_a_quarter_and_evicts_no_other_topics_events() {
     let server = small();
     let mut source = Source::to(&server.endpoint());
     let quiet: Vec<(String, String)> = (0..20)
@@ -62,7 +62,7 @@ fn a_noisy_topic_takes_a_quarter_and_erases_nothing_of_the_quiet_ones() {
 }
 
 #[test]
-fn over_the_bytes_of_the_node_its_oldest_event_goes_first_whatever_its_topic() {
+fn beyond_history_bytes_the_oldest_event_of_all_topics_is_dropped_first() {
     const TOPICS: u64 = 40;
     const EACH: u64 = 10;
     let server = small();
@@ -95,7 +95,7 @@ fn over_the_bytes_of_the_node_its_oldest_event_goes_first_whatever_its_topic() {
 }
 
 #[test]
-fn whatever_the_number_of_topics_memory_is_bounded_and_nothing_is_wrongly_complete() {
+fn with_any_number_of_topics_memory_is_bounded_and_no_answer_is_wrongly_complete() {
     const TOPICS: u64 = 30_000;
     let server = small();
     let mut source = Source::to(&server.endpoint());

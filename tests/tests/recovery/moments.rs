@@ -39,7 +39,7 @@ fn between(earlier: Happened, next: Happened, later: Happened) -> f64 {
 }
 
 #[test]
-fn what_was_accepted_before_that_moment_is_left_out_and_what_came_after_it_is_not() {
+fn a_recovery_since_a_time_contains_exactly_the_later_events() {
     let (server, start) = happen(server);
     let mut source = Source::to(&server.endpoint());
     wait::let_pass(PAUSE, "the server is older than the first event");
@@ -61,7 +61,7 @@ fn what_was_accepted_before_that_moment_is_left_out_and_what_came_after_it_is_no
 }
 
 #[test]
-fn a_moment_behind_the_101_is_a_negative_number() {
+fn a_negative_number_means_a_time_after_the_101_response() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let (mut page, greeted) = happen(|| Client::anonymous(&server, OROSYNC));
@@ -81,7 +81,7 @@ fn a_moment_behind_the_101_is_a_negative_number() {
 }
 
 #[test]
-fn a_server_does_not_say_that_it_knows_what_was_before_its_start() {
+fn a_recovery_since_a_time_before_the_servers_start_is_incomplete() {
     let (server, start) = happen(|| {
         let server = server();
         Source::to(&server.endpoint()).publish_all(TOPIC, 1..=2);
@@ -103,7 +103,7 @@ fn a_server_does_not_say_that_it_knows_what_was_before_its_start() {
 }
 
 #[test]
-fn what_was_dropped_since_that_moment_is_said_to_be_missing() {
+fn a_recovery_is_incomplete_if_events_since_that_time_were_dropped() {
     let (server, start) = happen(|| server_with("[history]\nevents = 5\n"));
     let mut source = Source::to(&server.endpoint());
     wait::let_pass(PAUSE, "the server is older than the events");
@@ -120,7 +120,7 @@ fn what_was_dropped_since_that_moment_is_said_to_be_missing() {
 }
 
 #[test]
-fn the_longest_and_the_shortest_numbers_end_no_session() {
+fn extreme_numbers_of_milliseconds_end_no_session() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
     for number in ["1e308", "-1e308", "1e18", "-1e18", "0.0001", "-0.0", "18446744073709551615", "1e-320"] {

@@ -79,7 +79,7 @@ impl Page {
 }
 
 #[test]
-fn whoever_comes_back_while_thousands_are_published_gets_each_once_and_in_order() {
+fn pages_that_reconnect_under_load_receive_each_event_once_and_in_order() {
     let server = server_with("shards = 4\n[limits]\nmessages_per_second = 100000\nmessage_burst = 100000\n");
     let seed: u64 = rand::random();
     println!("seed {seed}");
@@ -128,7 +128,7 @@ fn whoever_comes_back_while_thousands_are_published_gets_each_once_and_in_order(
 }
 
 #[test]
-fn whoever_recovers_what_it_has_subscribed_gets_the_rest_behind_the_answer() {
+fn a_subscribed_page_that_recovers_receives_later_events_after_the_answer() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut client = Client::anonymous(&server, OROSYNC);
@@ -144,7 +144,7 @@ fn whoever_recovers_what_it_has_subscribed_gets_the_rest_behind_the_answer() {
 }
 
 #[test]
-fn every_session_has_the_same_position_of_an_event_whatever_shard_it_is_on() {
+fn an_event_has_the_same_position_on_all_shards() {
     let server = server_with("shards = 4\n");
     let mut pages: Vec<Client> = (0..16).map(|_| Client::anonymous(&server, OROSYNC)).collect();
     let starts: Vec<String> = pages.iter_mut().map(|page| page.recover(TOPIC, &json!({})).position).collect();
@@ -179,7 +179,7 @@ fn take_results(page: &mut Client, count: u64) {
 }
 
 #[test]
-fn what_is_said_right_behind_a_call_holds_for_what_the_call_has_asked() {
+fn messages_sent_right_after_a_call_apply_to_its_subscription() {
     let server = server_with("shards = 2\n");
     let mut source = Source::to(&server.endpoint());
     let mut left = Client::anonymous(&server, OROSYNC);
@@ -216,7 +216,7 @@ fn what_is_said_right_behind_a_call_holds_for_what_the_call_has_asked() {
 }
 
 #[test]
-fn who_goes_before_the_answer_leaves_no_subscription_behind() {
+fn a_session_that_ends_before_the_answer_leaves_no_subscription() {
     let server = server_with("shards = 2\n");
     let mut source = Source::to(&server.endpoint());
     source.publish_all(TOPIC, 1..=100);
@@ -232,7 +232,7 @@ fn who_goes_before_the_answer_leaves_no_subscription_behind() {
 }
 
 #[test]
-fn tags_right_behind_a_call_hold_for_what_the_call_has_asked() {
+fn tags_sent_right_after_a_call_apply_to_its_subscription() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
@@ -248,7 +248,7 @@ fn tags_right_behind_a_call_hold_for_what_the_call_has_asked() {
 }
 
 #[test]
-fn the_positions_of_a_renewal_stand_where_the_events_before_it_have_come_to() {
+fn a_renewal_returns_the_position_of_the_last_event_before_it() {
     const RENEWALS: u64 = 300;
     let server = server_with("shards = 2\n[limits]\nmessages_per_second = 100000\nmessage_burst = 100000\n");
     let mut page = Client::anonymous(&server, OROSYNC);

@@ -64,7 +64,7 @@ fn without_id(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn a_plain_session_gets_the_same_bytes_with_history_and_without_and_whoever_else_recovers() {
+fn a_plain_session_receives_the_same_bytes_whether_or_not_others_recover() {
     for offer in ["", WAMP, OROSYNC] {
         let bare = transcript("[history]\nevents = 0\n", offer, false);
         let text = String::from_utf8_lossy(&bare).into_owned();
@@ -78,7 +78,7 @@ fn a_plain_session_gets_the_same_bytes_with_history_and_without_and_whoever_else
 }
 
 #[test]
-fn a_plain_subscribe_of_what_recovers_changes_nothing_and_the_other_way_round_it_does() {
+fn a_plain_subscription_can_become_one_with_positions_but_not_the_reverse() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, WAMP);
@@ -106,7 +106,7 @@ fn a_plain_subscribe_of_what_recovers_changes_nothing_and_the_other_way_round_it
 }
 
 #[test]
-fn topics_by_a_prefix_are_told_by_their_full_names() {
+fn positions_and_events_use_the_full_name_of_a_prefixed_topic() {
     let server = server_with(
         "[[topics]]\npattern = \"acme#orders\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n",
     );

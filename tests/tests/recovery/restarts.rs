@@ -20,7 +20,7 @@ fn switch_maintenance(server: &Server, is_on: bool) {
 }
 
 #[test]
-fn after_a_kill_a_page_is_told_once_that_nobody_can_know() {
+fn after_a_kill_one_recovery_is_incomplete_and_the_next_is_complete() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
     page.recover(TOPIC, &json!({}));
@@ -38,7 +38,7 @@ fn after_a_kill_a_page_is_told_once_that_nobody_can_know() {
 }
 
 #[test]
-fn a_position_is_unknown_to_a_new_server_also_when_it_has_had_as_many_events() {
+fn a_restarted_server_rejects_old_positions_even_with_as_many_events() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
     page.recover(TOPIC, &json!({}));
@@ -55,7 +55,7 @@ fn a_position_is_unknown_to_a_new_server_also_when_it_has_had_as_many_events() {
 }
 
 #[test]
-fn pages_that_lose_their_server_during_maintenance_hear_that_it_is_over() {
+fn pages_that_lose_their_server_during_maintenance_receive_its_end() {
     for signal in [Signal::TERM, Signal::KILL] {
         let mut server = server();
         let mut pages = [Client::anonymous(&server, OROSYNC), Client::anonymous(&server, OROSYNC)];
@@ -83,7 +83,7 @@ fn pages_that_lose_their_server_during_maintenance_hear_that_it_is_over() {
 }
 
 #[test]
-fn a_reload_that_keeps_the_bounds_keeps_what_was_kept_and_one_that_changes_them_is_no_quiet_hole() {
+fn a_reload_keeps_the_history_unless_its_limits_change() {
     let open = |more: &str| {
         format!(
             "{more}[[topics]]\npattern = \"{TOPIC}\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\

@@ -73,7 +73,7 @@ fn expected() -> Vec<Value> {
 }
 
 #[test]
-fn what_names_none_of_a_pages_tags_is_left_out_and_everything_else_comes() {
+fn only_events_that_name_none_of_a_pages_tags_are_skipped() {
     let server = server_with("shards = 2\n");
     let mut source = Source::to(&server.endpoint());
     let mut live = Client::anonymous(&server, OROSYNC);
@@ -108,7 +108,7 @@ fn what_names_none_of_a_pages_tags_is_left_out_and_everything_else_comes() {
 
 /// JSON that `serde_json` would not write: what a browser makes of it counts.
 #[test]
-fn a_tag_is_compared_as_a_browser_reads_it() {
+fn tags_are_compared_as_a_browser_parses_them() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
     let start = page.recover(TOPIC, &json!({"tags": ["a"]})).position;
@@ -145,7 +145,7 @@ fn a_tag_is_compared_as_a_browser_reads_it() {
 }
 
 #[test]
-fn other_tags_hold_from_the_answer_on() {
+fn new_tags_apply_from_the_answer_on() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let tags = |names: &[&str]| -> Value { names.iter().map(|name| json!({"tagname": name})).collect() };
@@ -172,7 +172,7 @@ fn other_tags_hold_from_the_answer_on() {
 }
 
 #[test]
-fn tags_are_of_one_session_and_one_topic_and_end_with_the_subscription() {
+fn tags_belong_to_one_session_and_topic_and_end_with_the_subscription() {
     let server = server_with("shards = 1\n");
     let mut source = Source::to(&server.endpoint());
     let tags = |name: &str| json!([{"tagname": name}]);
@@ -204,7 +204,7 @@ fn tags_are_of_one_session_and_one_topic_and_end_with_the_subscription() {
 }
 
 #[test]
-fn tags_of_what_was_not_subscribed_by_orosync_subscribe_are_refused() {
+fn tags_are_refused_for_a_topic_not_subscribed_with_orosync_subscribe() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
     let refused = |answer: Result<Value, Refused>| {
@@ -222,7 +222,7 @@ fn tags_of_what_was_not_subscribed_by_orosync_subscribe_are_refused() {
 }
 
 #[test]
-fn a_page_that_shows_nothing_of_what_changes_is_current_by_the_positions_of_its_renewals() {
+fn renewals_keep_the_position_of_a_page_current_while_all_events_are_skipped() {
     let server = server_with("[history]\nevents = 5\n");
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
@@ -249,7 +249,7 @@ fn a_page_that_shows_nothing_of_what_changes_is_current_by_the_positions_of_its_
 }
 
 #[test]
-fn what_the_extension_publishes_as_content_tags_reaches_the_pages_that_show_them() {
+fn content_tags_published_by_the_extension_reach_the_pages_that_show_them() {
     let server = server();
     let mut pages: Vec<Client> = (0..4).map(|uid| Client::user(&server, OROSYNC, uid + 1)).collect();
     for (number, page) in pages.iter_mut().enumerate() {

@@ -22,7 +22,7 @@ fn numbers(from: usize, to: usize) -> impl Iterator<Item = Value> {
 }
 
 #[test]
-fn an_auditor_recovers_what_came_while_it_was_away() {
+fn an_auditor_recovers_the_events_that_it_missed() {
     let nodes = nodes();
     let mut source = Source::to(&nodes.node(0).endpoint());
     let auditor = Auditor::start(nodes.addresses(), &[TOPIC, OTHER]);
@@ -40,7 +40,7 @@ fn an_auditor_recovers_what_came_while_it_was_away() {
 }
 
 #[test]
-fn an_auditor_says_what_a_restart_has_lost_and_goes_on() {
+fn an_auditor_records_an_incomplete_recovery_and_continues() {
     let mut nodes = nodes();
     let auditor = Auditor::start(nodes.addresses(), &[TOPIC]);
     Source::to(&nodes.node(0).endpoint()).publish_all(TOPIC, numbers(0, 3));
@@ -58,7 +58,7 @@ fn an_auditor_says_what_a_restart_has_lost_and_goes_on() {
 }
 
 #[test]
-fn books_tell_what_is_missing_doubled_or_out_of_order() {
+fn a_record_with_missing_duplicate_or_reordered_events_is_rejected() {
     let books = |numbers: &[usize]| {
         let event = |number: &usize| Event { position: number.to_string(), payload: json!([0, number]) };
         let events = numbers.iter().map(event).collect();

@@ -3,7 +3,7 @@
 use orosync_tests::redis::{Cluster, SLOTS};
 
 #[test]
-fn a_slot_moves_with_its_keys_and_is_asked_for_meanwhile() {
+fn a_slot_moves_with_its_keys_and_redirects_commands_meanwhile() {
     let cluster = Cluster::start();
     for slot in [0, SLOTS / 2, SLOTS - 1] {
         assert!(cluster.owner(slot) < 3);
@@ -28,7 +28,7 @@ fn a_slot_moves_with_its_keys_and_is_asked_for_meanwhile() {
 }
 
 #[test]
-fn a_replica_takes_the_place_of_a_killed_primary() {
+fn a_replica_replaces_a_killed_primary() {
     let mut cluster = Cluster::start_with(1, "");
     let slot = cluster.slot("key");
     let primary = cluster.owner(slot);

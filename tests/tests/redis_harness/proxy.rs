@@ -20,7 +20,7 @@ fn ping(connection: &mut Connection) -> RedisResult<String> {
 }
 
 #[test]
-fn pushes_are_swallowed_and_answers_and_confirmations_pass() {
+fn pushes_are_dropped_and_answers_and_confirmations_are_forwarded() {
     let server = Redis::start();
     let proxy = RedisProxy::to(server.address());
     let mut connection = connect(&proxy);
@@ -38,7 +38,7 @@ fn pushes_are_swallowed_and_answers_and_confirmations_pass() {
 }
 
 #[test]
-fn pushes_of_resp3_are_swallowed_and_their_confirmations_pass() {
+fn resp3_pushes_are_dropped_and_confirmations_are_forwarded() {
     let server = Redis::start();
     let proxy = RedisProxy::to(server.address());
     proxy.swallow_pushes();
@@ -62,7 +62,7 @@ fn pushes_of_resp3_are_swallowed_and_their_confirmations_pass() {
 }
 
 #[test]
-fn new_connections_are_refused_and_open_ones_are_cut_when_told_so() {
+fn the_proxy_refuses_new_connections_and_resets_open_ones() {
     let server = Redis::start();
     let proxy = RedisProxy::to(server.address());
     let mut open = connect(&proxy);
@@ -77,7 +77,7 @@ fn new_connections_are_refused_and_open_ones_are_cut_when_told_so() {
 }
 
 #[test]
-fn silent_connections_take_everything_answer_nothing_and_stay_open() {
+fn silenced_connections_accept_data_and_stay_open_without_an_answer() {
     let server = Redis::start();
     let proxy = RedisProxy::to(server.address());
     let mut open = connect(&proxy);
@@ -98,7 +98,7 @@ fn silent_connections_take_everything_answer_nothing_and_stay_open() {
 }
 
 #[test]
-fn a_delay_holds_in_both_directions() {
+fn a_delay_applies_in_both_directions() {
     let server = Redis::start();
     let proxy = RedisProxy::to(server.address());
     let mut connection = connect(&proxy);

@@ -4,7 +4,7 @@ use orosync_tests::redis::{LIMIT, ReplicaSet};
 use orosync_tests::wait;
 
 #[test]
-fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
+fn a_killed_primary_is_replaced_and_rejoins_as_a_replica() {
     let mut replica_set = ReplicaSet::start();
     assert_eq!(replica_set.primary(), 0);
     assert_eq!(replica_set.kill_primary(), 0);
@@ -17,7 +17,7 @@ fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
 }
 
 #[test]
-fn a_promoted_replica_stands_behind_what_the_old_primary_had() {
+fn a_promoted_replica_lacks_the_writes_made_after_it_was_detached() {
     let mut replica_set = ReplicaSet::start();
     let add = |replica_set: &ReplicaSet, server: usize, more: u64| {
         replica_set.server(server).ask::<u64>(&["INCRBY", "counter", &more.to_string()])
@@ -35,7 +35,7 @@ fn a_promoted_replica_stands_behind_what_the_old_primary_had() {
 }
 
 #[test]
-fn a_primary_that_stands_still_is_demoted() {
+fn a_frozen_primary_is_demoted() {
     let replica_set = ReplicaSet::start();
     replica_set.freeze_primary();
     replica_set.await_failover(0);
@@ -49,7 +49,7 @@ fn a_primary_that_stands_still_is_demoted() {
 // Of a set of its own: a Sentinel that has not heard of it yet makes the one that is promoted next a replica again, which has just
 // been a primary.
 #[test]
-fn a_primary_is_demoted_while_it_lives() {
+fn a_live_primary_can_be_demoted() {
     let replica_set = ReplicaSet::start();
     assert_eq!(replica_set.demote_primary(), 0);
     assert_ne!(replica_set.await_failover(0), 0);

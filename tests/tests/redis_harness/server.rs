@@ -26,7 +26,7 @@ fn data_survives_a_stop_and_with_appendonly_a_kill() {
 }
 
 #[test]
-fn a_user_has_exactly_the_rules_it_was_given() {
+fn a_user_has_exactly_the_configured_rules() {
     let rules = "resetkeys ~oro:* &oro:* -@all +get +set";
     let server = Redis::start_with(&Redis::user("app", "secret", rules));
     let client = Client::open(format!("redis://app:secret@{}", server.address())).unwrap();
@@ -44,7 +44,7 @@ fn a_user_has_exactly_the_rules_it_was_given() {
 }
 
 #[test]
-fn a_password_and_tls_keep_nobody_out_but_strangers() {
+fn a_server_with_tls_requires_its_password_and_the_harness_still_connects() {
     let certificate = Certificate::new();
     let server = Redis::start_with_tls(&certificate, "requirepass secret\nport 0");
     let (host, port) = server.tls_url().strip_prefix("rediss://").unwrap().split_once(':').map(own).unwrap();
@@ -64,7 +64,7 @@ fn a_password_and_tls_keep_nobody_out_but_strangers() {
 }
 
 #[test]
-fn memory_is_refused_beyond_the_limit() {
+fn writes_beyond_the_memory_limit_are_refused() {
     let server = Redis::start();
     server.limit_memory(1 << 20);
     let value = "x".repeat(64 << 10);
@@ -87,7 +87,7 @@ fn a_frozen_server_keeps_its_connections_and_answers_later() {
 }
 
 #[test]
-fn subscribers_are_cut_scripts_forgotten_and_clients_paused() {
+fn subscribers_can_be_disconnected_scripts_flushed_and_clients_paused() {
     let server = Redis::start();
     let sha: String = server.ask(&["SCRIPT", "LOAD", "return 1"]);
     server.flush_scripts();

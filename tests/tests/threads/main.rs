@@ -113,7 +113,7 @@ fn assert_same(
 }
 
 #[test]
-fn threads_publish_at_once_over_one_link_and_each_stays_in_order() {
+fn threads_publish_concurrently_over_one_link_each_in_order() {
     const EACH: usize = 500;
     const ROUNDS: usize = 5;
     for stay in [false, true] {
@@ -138,7 +138,7 @@ fn threads_publish_at_once_over_one_link_and_each_stays_in_order() {
 }
 
 #[test]
-fn threads_wait_for_acknowledgements_at_once() {
+fn threads_can_wait_for_acknowledgements_concurrently() {
     let stage = Stage::start();
     let script = r#"for ($i = 0; $i < 20; $i++) {
         orosync_publish("oro/ping", [$thread, $i]);
@@ -154,7 +154,7 @@ fn threads_wait_for_acknowledgements_at_once() {
 }
 
 #[test]
-fn what_is_accepted_under_load_until_the_end_arrives() {
+fn messages_accepted_from_a_full_queue_arrive_before_the_process_ends() {
     // A small queue is full again and again; what it accepts counts.
     let script = r#"
         $publisher = new Orosync\Publisher(ini_get("orosync.endpoint"), ["queue_messages" => 100, "shutdown_timeout" => 30]);
@@ -178,7 +178,7 @@ fn what_is_accepted_under_load_until_the_end_arrives() {
 }
 
 #[test]
-fn a_thread_that_ends_takes_nothing_along() {
+fn messages_of_an_ended_thread_are_still_delivered() {
     let stage = Stage::start();
     // Each publishes once and ends with its PHP, while the others go on.
     let script = r#"usleep($thread * 2000); orosync_publish("oro/ping", [$thread, 0]);"#;
@@ -189,7 +189,7 @@ fn a_thread_that_ends_takes_nothing_along() {
 }
 
 #[test]
-fn a_child_that_a_thread_has_forked_has_a_link_of_its_own_whatever_other_threads_did() {
+fn a_child_forked_by_a_thread_opens_its_own_link() {
     const FORKS: usize = 20;
     let stage = Stage::start();
     let script = format!(
@@ -213,7 +213,7 @@ fn a_child_that_a_thread_has_forked_has_a_link_of_its_own_whatever_other_threads
 }
 
 #[test]
-fn an_outage_is_logged_once_by_whichever_thread_notices() {
+fn an_outage_is_logged_by_one_thread_only() {
     let mut server = Server::start();
     let script = r#"
         orosync_publish("oro/ping", [$thread, 0]);
