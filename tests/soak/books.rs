@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use orosync_tests::client::{Client, Received};
-use orosync_tests::traffic::{Ended, TOPIC, event};
+use orosync_tests::traffic::{Report, TOPIC, event};
 
 use crate::pages::PAGES;
 
@@ -27,7 +27,7 @@ struct Entries {
 
 impl Books {
     /// Missing messages and order violations. `page` is the number of messages that the pages published.
-    pub(crate) fn problems(&self, processes: &[Ended], page: usize) -> Vec<String> {
+    pub(crate) fn problems(&self, processes: &[Report], page: usize) -> Vec<String> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut problems = entries.disorder.clone();
         let accepted = processes.iter().map(|ended| ended.accepted).chain([page]);

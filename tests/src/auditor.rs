@@ -18,7 +18,7 @@ use tungstenite::{Error, Message, WebSocket};
 use crate::recovery::{Event, event, recovery};
 use crate::redis::LIMIT;
 use crate::server::ticket;
-use crate::traffic::{self, Ended, Events};
+use crate::traffic::{self, Report, Events};
 use crate::wait;
 
 /// A session that subscribes to topics at one node. When it loses the node, it reconnects to the next one and recovers from its
@@ -26,13 +26,13 @@ use crate::wait;
 #[derive(Debug)]
 pub struct Auditor {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<Books>>,
+    thread: Option<JoinHandle<Record>>,
     topics: usize,
 }
 
 /// The record of an auditor.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct Record {
     /// The events of each topic, in order of arrival.
     pub topics: BTreeMap<String, Vec<Event>>,
     /// Incomplete recoveries: the topic, and the position after which events may be missing.
@@ -58,7 +58,7 @@ struct Course {
     nodes: VecDeque<SocketAddr>,
     /// The last position of each topic, if any.
     positions: BTreeMap<String, Option<String>>,
-    books: Books,
+    record: Record,
     shared: Arc<Shared>,
 }
 
@@ -89,7 +89,7 @@ impl Auditor {
         let course = Course {
             nodes: nodes.into(),
             positions: topics.iter().map(|topic| ((*topic).to_owned(), None)).collect(),
-            books: Books::default(),
+            record: Record::default(),
             shared: Arc::clone(&shared),
         };
         let thread = Some(thread::spawn(move || course.run()));
@@ -131,7 +131,7 @@ impl Auditor {
     }
 
     /// Ends it and returns its record.
-    pub fn finish(mut self) -> Books {
+    pub fn finish(mut self) -> Record {
         self.shared.ends.store(true, Ordering::Release);
         let thread = self.thread.take().expect("it ends once");
         thread.join().expect("the auditor has seen what it should not: see above")
@@ -153,7 +153,7 @@ impl Drop for Auditor {
     }
 }
 
-impl Books {
+impl Record {
     /// The events of a topic as the tests' publishers number them: `[publisher, number]`.
     pub fn events(&self, topic: &str) -> Events {
         let events = self.topics.get(topic).into_iter().flatten();
@@ -165,7 +165,7 @@ impl Books {
     }
 
     /// Asserts that every accepted message was received once, and in each topic those of a publisher in order.
-    pub fn assert_whole(&self, publishers: &[Ended]) {
+    pub fn assert_complete(&self, publishers: &[Report]) {
         traffic::assert_flushed(publishers);
         self.assert_accepted(publishers.iter().map(|ended| ended.accepted));
     }
@@ -180,15 +180,15 @@ impl Books {
 }
 
 impl Course {
-    fn run(mut self) -> Books {
+    fn run(mut self) -> Record {
         while let Err(why) = self.visit(self.nodes[0]) {
-            self.books.moves.push(format!("{}: {why}", self.nodes[0]));
+            self.record.moves.push(format!("{}: {why}", self.nodes[0]));
             self.shared.subscribed.store(0, Ordering::Release);
             self.shared.moves.fetch_add(1, Ordering::AcqRel);
             self.nodes.rotate_left(1);
             thread::sleep(RETRY);
         }
-        self.books
+        self.record
     }
 
     /// Stays at a node until the auditor ends. The error is the reason why it had to leave.
@@ -222,7 +222,7 @@ impl Course {
             [kind, id, _] if *kind == 3 && *id == "" => {}
             [kind, Value::String(topic), answer] if *kind == 3 => self.recover(topic, answer),
             [kind, Value::String(topic), .., details] if *kind == 4 && details["code"] == 503 => {
-                self.books.refusals += 1;
+                self.record.refusals += 1;
                 session.again.push_back((Instant::now() + RETRY, topic.clone()));
             }
             [kind, Value::String(topic), ..] if *kind == 8 => self.record(topic, event(topic, text)),
@@ -235,7 +235,7 @@ impl Course {
         let before = self.positions.insert(topic.to_owned(), Some(recovered.position.clone())).flatten();
         if let Some(before) = before {
             if !recovered.complete {
-                self.books.incomplete.push((topic.to_owned(), before));
+                self.record.incomplete.push((topic.to_owned(), before));
             }
             recovered.events.into_iter().for_each(|event| self.record(topic, event));
             self.positions.insert(topic.to_owned(), Some(recovered.position));
@@ -245,7 +245,7 @@ impl Course {
 
     fn record(&mut self, topic: &str, event: Event) {
         self.positions.insert(topic.to_owned(), Some(event.position.clone()));
-        self.books.topics.entry(topic.to_owned()).or_default().push(event);
+        self.record.topics.entry(topic.to_owned()).or_default().push(event);
         self.shared.events.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -270,7 +270,7 @@ impl Session {
 
     fn subscribe(&mut self, topic: &str, since: Option<&str>) -> Result<(), Error> {
         let options = since.map_or(json!({}), |position| json!({ "since": position }));
-        self.say(&json!([2, topic, "orosync/subscribe", topic, options]))
+        self.send(&json!([2, topic, "orosync/subscribe", topic, options]))
     }
 
     /// The next message, if one arrives soon.
@@ -301,12 +301,12 @@ impl Session {
         }
         if self.heard.elapsed() > QUESTION && self.asked.elapsed() > QUESTION {
             self.asked = Instant::now();
-            self.say(&json!([2, "", "orosync/ping"]))?;
+            self.send(&json!([2, "", "orosync/ping"]))?;
         }
         Ok(())
     }
 
-    fn say(&mut self, message: &Value) -> Result<(), Error> {
+    fn send(&mut self, message: &Value) -> Result<(), Error> {
         self.socket.send(Message::text(message.to_string()))
     }
 }

@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// Reduces the kernel's receive buffer of this connection.
-    pub fn keep_little(&self) {
+    pub fn shrink_receive_buffer(&self) {
         match &self.stream {
             Stream::Tcp(stream) => sockopt::set_socket_recv_buffer_size(stream, 4096),
             Stream::Tls(stream) => sockopt::set_socket_recv_buffer_size(&stream.sock, 4096),
@@ -138,20 +138,20 @@ impl Client {
     }
 
     /// Sends a text frame.
-    pub fn say(&mut self, text: &str) {
+    pub fn send_text(&mut self, text: &str) {
         self.send(&frame(1, text.as_bytes()));
     }
 
     /// Subscribes, and waits until the server has processed it.
     pub fn subscribe(&mut self, topic: &str) {
         let topic = serde_json::to_string(topic).expect("a string");
-        self.say(&format!("[5,{topic}]"));
+        self.send_text(&format!("[5,{topic}]"));
         self.sync();
     }
 
     /// Waits until the server has processed everything sent so far.
     pub fn sync(&mut self) {
-        self.say(r#"[2,"sync","orosync/session"]"#);
+        self.send_text(r#"[2,"sync","orosync/session"]"#);
         loop {
             let text = self.text();
             if text.starts_with(r#"[3,"sync","#) {

@@ -59,7 +59,7 @@ struct Member {
 
 impl Crowd {
     /// Opens so many subscribed sessions, each of another user, and starts to publish numbers.
-    pub fn gather(server: &Server, sessions: u64) -> Self {
+    pub fn start(server: &Server, sessions: u64) -> Self {
         let members = (1..=sessions)
             .map(|uid| {
                 let mut client = Client::user(server, OROSYNC, uid);
@@ -94,27 +94,27 @@ impl Crowd {
         let from = self.shared.received.load(Ordering::SeqCst);
         act();
         wait::until_true("everybody receives", || {
-            self.assert_content();
+            self.assert_no_violation();
             self.shared.received.load(Ordering::SeqCst) >= from + numbers
         });
         Latencies(self.take_latencies())
     }
 
     /// Whether all sessions are open and have received all numbers so far, in order.
-    pub fn assert_content(&self) {
+    pub fn assert_no_violation(&self) {
         let complaints = self.shared.complaints.lock().expect("no reader has panicked");
         assert!(complaints.is_empty(), "{complaints:#?}");
     }
 
     /// Ends the crowd. Asserts that every session has received everything published.
-    pub fn dismiss(mut self) {
+    pub fn finish(mut self) {
         self.shared.ends.store(true, Ordering::SeqCst);
         if let Some(publisher) = self.publisher.take() {
             publisher.join().expect("the publisher has not panicked");
         }
         let published = self.shared.published.load(Ordering::SeqCst);
         wait::until_true("everybody has received everything", || {
-            self.assert_content();
+            self.assert_no_violation();
             self.shared.received.load(Ordering::SeqCst) == published
         });
     }

@@ -114,7 +114,7 @@ impl Proxy {
     }
 
     /// Sets the function that decides the fate of each new connection.
-    pub fn fail(&self, faults: impl FnMut() -> Fault + Send + 'static) {
+    pub fn inject(&self, faults: impl FnMut() -> Fault + Send + 'static) {
         locked(&self.shared.faults).0 = Box::new(faults);
     }
 
@@ -149,7 +149,7 @@ impl Shared {
     }
 
     fn pass_on(&self, publisher: &TcpStream, target: SocketAddr, fault: Fault) -> io::Result<()> {
-        if fault == Fault::Mute {
+        if fault == Fault::NoAnswer {
             let mut publisher = publisher;
             io::copy(&mut publisher, &mut io::sink())?;
             return Ok(());

@@ -26,7 +26,7 @@ pub struct Recovery {
 
 /// A CALLERROR.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct CallError {
     /// The procedure, or the refused topic.
     pub uri: String,
     /// The reason for people.
@@ -44,17 +44,17 @@ impl Recovery {
 
 impl Client {
     /// Calls a procedure. Asserts that nothing arrives before the answer.
-    pub fn call(&mut self, procedure: &str, arguments: &[Value]) -> Result<Value, Refused> {
+    pub fn call(&mut self, procedure: &str, arguments: &[Value]) -> Result<Value, CallError> {
         let mut call = vec![json!(2), json!(procedure), json!(procedure)];
         call.extend_from_slice(arguments);
-        self.say(&Value::Array(call).to_string());
+        self.send_text(&Value::Array(call).to_string());
         let text = self.text();
         match serde_json::from_str::<Vec<Value>>(&text).unwrap_or_default().as_slice() {
             [kind, id, result] if *kind == 3 && *id == procedure => Ok(result.clone()),
             [kind, id, Value::String(uri), Value::String(sentence), details]
                 if *kind == 4 && *id == procedure =>
             {
-                Err(Refused {
+                Err(CallError {
                     uri: uri.clone(),
                     sentence: sentence.clone(),
                     code: details["code"].as_u64().expect("a code"),
@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Asserts that no message is unread.
-    pub fn expect_nothing(&mut self) {
+    pub fn assert_no_message(&mut self) {
         assert_eq!(self.call("orosync/ping", &[]), Ok(Value::Null));
     }
 

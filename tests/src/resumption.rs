@@ -14,7 +14,7 @@ pub const NEW_TICKET: Received = Received::Close(4010);
 
 /// The result of a procedure without arguments.
 pub fn call(client: &mut Client, procedure: &str) -> Value {
-    client.say(&json!([2, "1", procedure]).to_string());
+    client.send_text(&json!([2, "1", procedure]).to_string());
     let answer: Value = serde_json::from_str(&client.text()).expect("JSON");
     assert_eq!((&answer[0], &answer[1]), (&json!(3), &json!("1")), "{answer}");
     answer[2].clone()
@@ -42,8 +42,8 @@ pub fn resume(server: &Server, ticket: &str) -> Client {
 }
 
 /// Presents a resume ticket and asserts that it is rejected and counted with this reason.
-pub fn assert_refused(server: &Server, ticket: &str, reason: &str) {
-    let metric = format!("orosync_tickets_rejected_total{{reason=\"{reason}\"}}");
+pub fn assert_rejected(server: &Server, ticket: &str, reason: &str) {
+    let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
     let before = server.metric(&metric);
     let mut client = Client::connect(server);
     let head = client.handshake("/", &offer(ticket));

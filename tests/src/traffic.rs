@@ -38,7 +38,7 @@ struct Publisher {
 
 /// The final report of a publisher.
 #[derive(Debug, Default)]
-pub struct Ended {
+pub struct Report {
     /// Number of messages that `orosync_publish()` accepted.
     pub accepted: usize,
     /// Whether all were acknowledged.
@@ -72,7 +72,7 @@ impl Publishers {
     }
 
     /// Ends them, and waits until they have ended.
-    pub fn finish(mut self) -> Vec<Ended> {
+    pub fn finish(mut self) -> Vec<Report> {
         for publisher in &mut self.0 {
             let mut input = publisher.input.take().expect("it was not finished before");
             // If it has ended before, its report is missing below.
@@ -87,7 +87,7 @@ impl Publishers {
             BufReader::new(errors).read_to_string(&mut log).expect("text");
             let told: serde_json::Value =
                 serde_json::from_str(&line).unwrap_or_else(|_| panic!("php says {line:?}"));
-            Ended {
+            Report {
                 accepted: usize::try_from(told["accepted"].as_u64().expect("a number")).expect("so few"),
                 flushed: told["flushed"] == true,
                 reconnects: told["reconnects"].as_u64().expect("a number"),
@@ -182,13 +182,13 @@ pub fn assert_in_order(events: &Events) {
 }
 
 /// Asserts that everything accepted has arrived in one of the sessions.
-pub fn assert_complete<'a>(sessions: impl IntoIterator<Item = &'a Events>, publishers: &[Ended]) {
+pub fn assert_complete<'a>(sessions: impl IntoIterator<Item = &'a Events>, publishers: &[Report]) {
     assert_flushed(publishers);
     assert_accepted(sessions, publishers.iter().map(|ended| ended.accepted));
 }
 
 /// Asserts that everything accepted was acknowledged.
-pub fn assert_flushed(publishers: &[Ended]) {
+pub fn assert_flushed(publishers: &[Report]) {
     for (publisher, ended) in publishers.iter().enumerate() {
         assert!(ended.flushed, "publisher {publisher} was not acknowledged everything: {ended:?}");
     }

@@ -49,7 +49,7 @@ fn withstand(what: &str, attack: impl Fn(&Server) + Send) {
     thread::scope(|scope| {
         scope.spawn(|| {
             let server = start_apart();
-            let crowd = Crowd::gather(&server, CROWD);
+            let crowd = Crowd::start(&server, CROWD);
             be_attacked(&server, crowd, what, attack);
         });
     });
@@ -96,7 +96,7 @@ fn be_attacked(server: &Server, crowd: Crowd, what: &str, attack: impl Fn(&Serve
     let (first, last) = (after[0], after[ATTACKS - 1]);
     assert!(last <= first + first / 10, "{last} bytes, after {first}");
     wait::until_true("every descriptor is given back", || server.descriptors() <= descriptors);
-    crowd.dismiss();
+    crowd.finish();
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a test, for a person")]
@@ -265,7 +265,7 @@ fn topic_names_of_64_kib_are_refused_with_a_short_answer() {
         let long = format!(r#"[5,"{}"]"#, "x/".repeat(32_000));
         for mut client in users(server, 20) {
             for _ in 0..100 {
-                client.say(&long);
+                client.send_text(&long);
                 let answer = client.text();
                 assert!(answer.starts_with("[4,") && answer.len() < 2000, "{} bytes", answer.len());
             }
@@ -316,7 +316,7 @@ fn five_hundred_pages_that_reconnect_at_once_with_twenty_subscriptions_each_are_
         page.send(&(1..=20).flat_map(text).collect::<Vec<u8>>());
     }
     for page in &mut pages {
-        page.say(r#"[2,"1","orosync/session"]"#);
+        page.send_text(r#"[2,"1","orosync/session"]"#);
         assert!(page.text().starts_with(r#"[3,"1","#), "all its subscriptions were taken without a word");
     }
     server.await_metric("orosync_subscriptions", 10_000.0);

@@ -181,7 +181,7 @@ fn a_thousand_browsers_each_receive_every_message() {
     let server = Server::start();
     let mut clients: Vec<Client> = (1..=1000).map(|uid| Client::user(&server, OROSYNC, uid)).collect();
     for client in &mut clients {
-        client.say(r#"[5,"oro/ping"]"#);
+        client.send_text(r#"[5,"oro/ping"]"#);
     }
     for client in &mut clients {
         client.sync();

@@ -24,7 +24,7 @@ fn disconnect(server: &Server, arguments: &[&str]) -> Output {
 
 /// The session id in WELCOME.
 fn session_id(client: &mut Client) -> String {
-    client.say(r#"[2,"1","orosync/session"]"#);
+    client.send_text(r#"[2,"1","orosync/session"]"#);
     let answer = client.text();
     let hexadecimal = |part: &&str| part.len() == 32 && part.bytes().all(|c| c.is_ascii_hexdigit());
     answer.split('"').find(hexadecimal).expect("the session's id").to_owned()
@@ -177,9 +177,9 @@ fn browsers_can_neither_publish_nor_subscribe_to_disconnects() {
     );
     let mut victim = Client::user(&server, OROSYNC, 7);
     let mut attacker = Client::user(&server, WAMP, 8);
-    attacker.say(r#"[5,"orosync/disconnect"]"#);
+    attacker.send_text(r#"[5,"orosync/disconnect"]"#);
     assert!(attacker.text().starts_with("[4,"));
-    attacker.say(r#"[7,"orosync/disconnect",{"role":"user","uid":7}]"#);
+    attacker.send_text(r#"[7,"orosync/disconnect",{"role":"user","uid":7}]"#);
     assert!(attacker.text().starts_with("[4,"));
     victim.sync();
 }

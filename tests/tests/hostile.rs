@@ -101,7 +101,7 @@ fn topics_with_unusual_or_long_names_are_refused_and_the_session_stays_open() {
         "oro/email_event/99999999999999999999/1",
         &"x/".repeat(20_000),
     ] {
-        client.say(&format!("[5,{}]", serde_json::to_string(topic).expect("a string")));
+        client.send_text(&format!("[5,{}]", serde_json::to_string(topic).expect("a string")));
         assert!(client.text().starts_with("[4,"), "{topic:.40}");
     }
     client.sync();
@@ -136,7 +136,7 @@ fn the_memory_of_a_large_message_is_released_after_it_is_processed() {
     let before = server.resident_bytes();
     let large = format!(r#"[2,"1","orosync/session","{}"]"#, "x".repeat(60_000));
     for client in &mut clients {
-        client.say(&large);
+        client.send_text(&large);
         assert!(client.text().starts_with(r#"[3,"1","#));
     }
     let kept = server.resident_bytes().saturating_sub(before) / SESSIONS;

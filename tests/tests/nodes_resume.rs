@@ -7,7 +7,7 @@ use orosync_tests::client::{Client, OROSYNC, Received, request};
 use orosync_tests::nodes::{Nodes, broker};
 use orosync_tests::redis::{Redis, RedisProxy};
 use orosync_tests::resumption::{
-    NEW_TICKET, assert_refused, disconnect, offer, resume, resume_ticket, session_id, user,
+    NEW_TICKET, assert_rejected, disconnect, offer, resume, resume_ticket, session_id, user,
 };
 use orosync_tests::server::{Server, need_descriptors};
 use orosync_tests::source::Source;
@@ -52,7 +52,7 @@ fn a_resume_ticket_is_valid_once_on_any_node() {
     for number in [1, 0, 0, 1] {
         let mut resumed = resume(nodes.node(number), &ticket);
         let next = resume_ticket(&mut resumed);
-        (0..2).for_each(|number| assert_refused(nodes.node(number), &ticket, "replayed"));
+        (0..2).for_each(|number| assert_rejected(nodes.node(number), &ticket, "replayed"));
         ticket = next;
     }
     // What is for the first of them is for the last, wherever it is published.
@@ -77,7 +77,7 @@ fn a_disconnect_applies_to_all_nodes_including_those_that_start_later() {
     let tickets = sessions.each_mut().map(resume_ticket);
     disconnect(nodes.node(0), &user(7));
     for ticket in &tickets {
-        assert_refused(nodes.node(1), ticket, "revoked");
+        assert_rejected(nodes.node(1), ticket, "revoked");
     }
     for session in &mut sessions {
         assert_eq!(session.receive(), NEW_TICKET);
@@ -89,7 +89,7 @@ fn a_disconnect_applies_to_all_nodes_including_those_that_start_later() {
     assert_eq!(other.receive(), NEW_TICKET);
     nodes.start_again(1);
     for (ticket, node) in more.iter().zip([0, 1]) {
-        assert_refused(nodes.node(node), ticket, "revoked");
+        assert_rejected(nodes.node(node), ticket, "revoked");
     }
     for (ticket, node) in others.iter().zip([1, 0]) {
         let next = resume_ticket(&mut resume(nodes.node(node), ticket));
@@ -106,14 +106,14 @@ fn a_node_that_missed_the_push_of_a_disconnect_still_rejects_revoked_tickets() {
     let tickets = [(); 3].map(|()| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 7)));
     let others = resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 8));
     resume(nodes.node(1), &tickets[0]).sync();
-    proxy.swallow_pushes();
+    proxy.drop_pushes();
     disconnect(nodes.node(0), &user(7));
     for ticket in &tickets[1..] {
-        assert_refused(nodes.node(1), ticket, "revoked");
+        assert_rejected(nodes.node(1), ticket, "revoked");
     }
     assert_eq!(session.receive(), NEW_TICKET);
     resume(nodes.node(1), &others).sync();
-    assert!(proxy.swallowed() > 0);
+    assert!(proxy.dropped_pushes() > 0);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn disconnects_survive_lost_connections_and_a_restart_of_redis_and_close_no_othe
         let ticket = gone(uid);
         redis.kill_subscribers();
         disconnect(nodes.node(0), &user(uid));
-        assert_refused(nodes.node(1), &ticket, "revoked");
+        assert_rejected(nodes.node(1), &ticket, "revoked");
     }
     let [first, second] = [gone(10), gone(11)];
     disconnect(nodes.node(0), &user(10));
@@ -136,7 +136,7 @@ fn disconnects_survive_lost_connections_and_a_restart_of_redis_and_close_no_othe
     disconnect(nodes.node(1), &user(11));
     (0..2).for_each(|number| nodes.await_ready(number));
     for (number, ticket) in [first, second].iter().enumerate() {
-        assert_refused(nodes.node(number), ticket, "revoked");
+        assert_rejected(nodes.node(number), ticket, "revoked");
     }
     for (number, ticket) in good.iter().enumerate() {
         resume(nodes.node(number), ticket).sync();
@@ -159,7 +159,7 @@ fn when_redis_loses_the_disconnects_sessions_close_and_need_new_tickets() {
         assert_eq!(session.receive(), NEW_TICKET);
     }
     for (number, ticket) in [ticket, gone].iter().enumerate() {
-        assert_refused(nodes.node(number), ticket, "other_server");
+        assert_rejected(nodes.node(number), ticket, "other_server");
     }
     let mut session = Client::user(nodes.node(0), OROSYNC, 7);
     session.sync();
@@ -181,11 +181,11 @@ fn resume_tickets_are_rejected_if_a_promoted_replica_may_lack_disconnects() {
     disconnect(nodes.node(1), &user(3));
     assert_eq!(session.receive(), NEW_TICKET);
     for (number, lost) in lost.iter().enumerate() {
-        assert_refused(nodes.node(number), lost, "other_server");
+        assert_rejected(nodes.node(number), lost, "other_server");
     }
-    assert_refused(nodes.node(0), &revoked, "revoked");
+    assert_rejected(nodes.node(0), &revoked, "revoked");
     // Nor is any other from before the break: the new line may lack what this node knew.
-    assert_refused(nodes.node(1), &before, "revoked");
+    assert_rejected(nodes.node(1), &before, "revoked");
 }
 
 #[test]

@@ -54,8 +54,8 @@ fn parties(server: &Server) -> [Client; 4] {
 
 /// Whether this message is accepted; a refusal is answered with `[4,`.
 fn is_taken(client: &mut Client, message: &str) -> bool {
-    client.say(message);
-    client.say(r#"[2,"sync","orosync/session"]"#);
+    client.send_text(message);
+    client.send_text(r#"[2,"sync","orosync/session"]"#);
     let mut taken = true;
     loop {
         let text = client.text();

@@ -12,7 +12,7 @@ use orosync_protocol::ticket::{Claims, Role};
 use orosync_protocol::{Audience, Payload, SessionId, SessionIds, Topic};
 use orosync_tests::client::{Client, OROSYNC, WAMP, frame};
 use orosync_tests::resumption::{
-    NEW_TICKET, assert_refused, call, disconnect, offer, resume, resume_ticket, session_id, signer, user,
+    NEW_TICKET, assert_rejected, call, disconnect, offer, resume, resume_ticket, session_id, signer, user,
 };
 use orosync_tests::server::{Server, now, ticket};
 use orosync_tests::source::Source;
@@ -88,8 +88,8 @@ fn a_resumed_session_keeps_its_identity_roles_and_grants() {
     for (topic, is_granted) in
         [("acme/board", true), ("acme/b7", true), ("sales", true), ("acme/other", false)]
     {
-        third.say(&json!([5, topic]).to_string());
-        third.say(r#"[2,"2","orosync/ping"]"#);
+        third.send_text(&json!([5, topic]).to_string());
+        third.send_text(r#"[2,"2","orosync/ping"]"#);
         let refused = third.text().starts_with("[4,");
         assert_eq!(refused, !is_granted, "{topic}");
         if refused {
@@ -105,7 +105,7 @@ fn a_renewal_returns_the_topics_positions_before_later_calls_are_answered() {
     let server = Server::start();
     let mut session = Client::user(&server, OROSYNC, 7);
     session.subscribe("oro/data/update");
-    session.say(r#"[2,"s","orosync/subscribe","oro/ping"]"#);
+    session.send_text(r#"[2,"s","orosync/subscribe","oro/ping"]"#);
     session.text();
     let options = Options::new(server.endpoint().parse().expect("an endpoint"), signer());
     let mut publisher = Publisher::new(options);
@@ -129,8 +129,8 @@ fn a_session_can_be_resumed_once_with_any_of_its_tickets() {
     let (first, second) = (resume_ticket(&mut session), resume_ticket(&mut session));
     assert_ne!(first, second);
     let mut resumed = resume(&server, &first);
-    assert_refused(&server, &first, "replayed");
-    assert_refused(&server, &second, "replayed");
+    assert_rejected(&server, &first, "replayed");
+    assert_rejected(&server, &second, "replayed");
     let next = resume_ticket(&mut resumed);
     resume(&server, &next).sync();
 }
@@ -157,7 +157,7 @@ fn tickets_and_resume_tickets_are_accepted_only_in_their_own_place() {
     let server = Server::start();
     let resume_ticket = resume_ticket(&mut Client::user(&server, OROSYNC, 7));
     let ordinary = ticket(Role::User, Some(7));
-    assert_refused(&server, &ordinary, "audience");
+    assert_rejected(&server, &ordinary, "audience");
     let bearer = format!("{OROSYNC}Authorization: Bearer {resume_ticket}\r\n");
     let without_ours = format!("Sec-WebSocket-Protocol: wamp, orosync.ticket.{resume_ticket}\r\n");
     let link =
@@ -243,8 +243,8 @@ fn a_disconnect_revokes_the_matching_resume_tickets_at_once() {
         let of_open = resume_ticket(&mut open);
         disconnect(&server, &whom);
         assert_eq!(open.receive(), NEW_TICKET);
-        assert_refused(&server, &of_open, "revoked");
-        assert_refused(&server, &of_gone, "revoked");
+        assert_rejected(&server, &of_open, "revoked");
+        assert_rejected(&server, &of_gone, "revoked");
     }
     // By the id of a session that it has resumed.
     let mut first = Client::user(&server, OROSYNC, 9);
@@ -254,7 +254,7 @@ fn a_disconnect_revokes_the_matching_resume_tickets_at_once() {
     let ticket = resume_ticket(&mut second);
     disconnect(&server, &Disconnect::Session(id));
     assert_eq!(second.receive(), NEW_TICKET, "it is the same one");
-    assert_refused(&server, &ticket, "revoked");
+    assert_rejected(&server, &ticket, "revoked");
     resume(&server, &others).sync();
 }
 
@@ -277,11 +277,11 @@ fn with_a_state_directory_a_disconnect_survives_a_kill_of_the_server() {
     let good = resume_ticket(&mut Client::user(&server, OROSYNC, 8));
     disconnect(&server, &user(7));
     let server = server.restart();
-    assert_refused(&server, &revoked, "revoked");
+    assert_rejected(&server, &revoked, "revoked");
     let mut resumed = resume(&server, &good);
     let next = resume_ticket(&mut resumed);
     let server = server.restart().restart();
-    assert_refused(&server, &revoked, "revoked");
+    assert_rejected(&server, &revoked, "revoked");
     resume(&server, &next).sync();
 }
 
@@ -290,7 +290,7 @@ fn without_a_state_directory_no_resume_ticket_survives_a_restart() {
     let server = Server::start();
     let ticket = resume_ticket(&mut Client::user(&server, OROSYNC, 7));
     let server = server.restart();
-    assert_refused(&server, &ticket, "other_server");
+    assert_rejected(&server, &ticket, "other_server");
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn resume_tickets_expire_with_the_total_time_and_the_first_tickets_until() {
     let until = now() + 2;
     let (_, ticket) = seconds(&mut open(&server, &Claims { until: Some(until), ..claims(7) }));
     wait::until_true("the time is over", || now() >= until);
-    assert_refused(&server, &ticket.expect("a ticket"), "expired");
+    assert_rejected(&server, &ticket.expect("a ticket"), "expired");
 }
 
 #[test]
@@ -376,14 +376,14 @@ fn resume_tickets_can_be_disabled() {
     let off = format!("{state}resume_seconds = 0\n");
     server.rewrite(&off);
     let server = server.restart();
-    assert_refused(&server, &ticket, "other_server");
+    assert_rejected(&server, &ticket, "other_server");
     let mut session = Client::user(&server, OROSYNC, 7);
     let no_ticket = json!({ "ticket": null, "seconds": 300, "positions": {} });
     assert_eq!(call(&mut session, "orosync/resume"), no_ticket);
     // A server that keeps no count of disconnects leaves nothing behind that one could be missing from.
     server.rewrite(&state);
     let server = server.restart();
-    assert_refused(&server, &ticket, "other_server");
+    assert_rejected(&server, &ticket, "other_server");
 }
 
 #[test]
@@ -405,7 +405,7 @@ fn sessions_opened_with_a_removed_secret_cannot_be_resumed() {
     wait::until_true("the old secret is no longer accepted", || {
         status(&server, &format!("/?ticket={}", ticket(Role::User, Some(9))), WAMP) == "401"
     });
-    assert_refused(&server, &by_new, "signature");
+    assert_rejected(&server, &by_new, "signature");
     assert_eq!(call(&mut resumed, "orosync/resume")["ticket"], Value::Null, "it stays, and is not resumed");
     resume(&server, &resume_ticket(&mut with_new)).sync();
 }

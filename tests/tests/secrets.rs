@@ -44,7 +44,7 @@ fn no_output_contains_a_secret_or_a_ticket() {
     let target = |ticket: &str| format!("/?ticket={ticket}");
     let mut sessions =
         [Client::with_ticket(&server, OROSYNC, &tickets[0]), Client::with_ticket(&server, WAMP, &tickets[1])];
-    sessions[0].say(r#"[2,"1","orosync/resume"]"#);
+    sessions[0].send_text(r#"[2,"1","orosync/resume"]"#);
     let answer = sessions[0].text();
     let resume_ticket = answer.split('"').find(|part| part.len() > 100).expect("a ticket").to_owned();
     let offer =
@@ -140,8 +140,8 @@ fn client_data_is_logged_escaped_truncated_and_rate_limited() {
     let mut client = Client::user(&server, WAMP, 1);
     let evil = format!("evil\\u001b[2J\\u202e\\r\\n2026 INFO forged {}", "x".repeat(2000));
     for _ in 0..50 {
-        client.say(&format!(r#"[5,"{evil}"]"#));
-        client.say(&format!(r#"[7,"acme/{}",1]"#, "y".repeat(150)));
+        client.send_text(&format!(r#"[5,"{evil}"]"#));
+        client.send_text(&format!(r#"[7,"acme/{}",1]"#, "y".repeat(150)));
     }
     client.sync();
     let evil_ticket = "eyJhbGciOiJcdTAwMWJbMkpmb3JnZWQgeHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4In0.e30.x";

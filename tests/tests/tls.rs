@@ -93,7 +93,7 @@ fn messages_larger_than_a_tls_record_arrive_complete_and_in_order() {
     }
     // And in the other direction: as large as a browser's message may be.
     let large = format!(r#"[2,"1","orosync/session","{}"]"#, "x".repeat(60_000));
-    client.say(&large);
+    client.send_text(&large);
     assert!(client.text().starts_with(r#"[3,"1","#));
 }
 
@@ -189,7 +189,7 @@ fn an_incomplete_or_invalid_tls_handshake_is_closed_and_counted() {
     assert!(line.contains(r#""reason":"tls""#), "{line}");
 
     let mut silent = Client::connect_to(address);
-    // Ended when its time is up, with a courteous alert.
+    // Closed when its time is up, possibly after an alert.
     assert!(silent.read_to_end().iter().take(1).all(|byte| *byte == 0x15));
     place.server.await_metric(r#"orosync_handshakes_refused_total{reason="timeout"}"#, 1.0);
     place.user(1);

@@ -24,7 +24,7 @@ fn the_101_response_and_welcome_arrive_in_one_read_with_nothing_after_them() {
 fn each_message_has_the_same_bytes_as_from_oros_server() {
     let server = Server::start();
     let mut anna = Client::user(&server, WAMP, 7);
-    anna.say(r#"[1,"o","oro"]"#);
+    anna.send_text(r#"[1,"o","oro"]"#);
     anna.subscribe("oro/email_event/7/*");
     anna.subscribe("oro/ping");
     php::output(
@@ -38,9 +38,9 @@ fn each_message_has_the_same_bytes_as_from_oros_server() {
     );
     assert_eq!(anna.text(), r#"[8,"oro\/ping","Connection keep alive"]"#);
     // A call id is echoed as it was sent, numbers too; what is unknown is answered and closes nothing.
-    anna.say(r#"[2,0.5,"no/such",[1,2]]"#);
+    anna.send_text(r#"[2,0.5,"no/such",[1,2]]"#);
     assert!(anna.text().starts_with(r#"[4,0.5,"no\/such","#));
-    anna.say(r#"[5,"oro/email_event/8/1"]"#);
+    anna.send_text(r#"[5,"oro/email_event/8/1"]"#);
     let refusal = anna.text();
     assert!(refusal.starts_with(r#"[4,"oro\/email_event\/8\/1","oro\/email_event\/8\/1",""#), "{refusal}");
     anna.sync();
@@ -69,9 +69,9 @@ fn every_frame_to_a_wamp_client_is_a_json_array() {
         r#"[2,"1","x"]"#,
         r#"[2,{"a":1},"orosync/session",{"b":2}]"#,
     ] {
-        client.say(text);
+        client.send_text(text);
     }
-    client.say(r#"[2,"last","orosync/session"]"#);
+    client.send_text(r#"[2,"last","orosync/session"]"#);
     loop {
         let text = client.text();
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -119,7 +119,7 @@ fn a_client_without_a_ticket_can_subscribe_to_topics_for_anyone_only() {
     let server = Server::start();
     let mut client = Client::anonymous(&server, WAMP);
     client.subscribe("oro/maintenance");
-    client.say(r#"[5,"oro/data/update"]"#);
+    client.send_text(r#"[5,"oro/data/update"]"#);
     assert!(client.text().starts_with(r#"[4,"oro\/data\/update""#));
     let script = r#"orosync_publish("oro/data/update", []); orosync_publish("oro/maintenance", ["isOn" => true, "userId" => null]); orosync_flush();"#;
     php::output(&server.endpoint(), script);
@@ -136,7 +136,7 @@ fn a_browser_cannot_forge_a_maintenance_notice() {
     let mut victim = Client::user(&server, WAMP, 1);
     victim.subscribe("oro/maintenance");
     let mut forger = Client::user(&server, WAMP, 2);
-    forger.say(r#"[7,"oro/maintenance",{"isOn":true,"userId":null}]"#);
+    forger.send_text(r#"[7,"oro/maintenance",{"isOn":true,"userId":null}]"#);
     assert!(forger.text().starts_with(r#"[4,"oro\/maintenance""#));
     php::output(&server.endpoint(), r#"orosync_publish("oro/maintenance", "real"); orosync_flush();"#);
     assert_eq!(victim.text(), r#"[8,"oro\/maintenance","real"]"#);
@@ -158,7 +158,7 @@ fn frames_sent_together_with_the_request_are_processed() {
 fn sessions_metrics_and_log_name_the_same_node() {
     let mut server = Server::start();
     let mut client = Client::anonymous(&server, WAMP);
-    client.say(r#"[2,"1","orosync/session"]"#);
+    client.send_text(r#"[2,"1","orosync/session"]"#);
     let answer: serde_json::Value = serde_json::from_str(&client.text()).expect("JSON");
     let node = answer[2]["node"].as_str().expect("a name");
     server.await_metric(&format!(r#"orosync_node_info{{node="{node}"}}"#), 1.0);
@@ -172,7 +172,7 @@ fn the_absolute_form_of_the_request_target_is_accepted() {
     let target = format!("ws://{}/any/path?ticket={}", server.address(), ticket(Role::User, Some(5)));
     assert!(client.handshake(&target, WAMP).starts_with("HTTP/1.1 101 "));
     assert!(client.text().starts_with("[0,"));
-    client.say(r#"[2,"1","orosync/session"]"#);
+    client.send_text(r#"[2,"1","orosync/session"]"#);
     assert!(client.text().contains(r#""uid":5"#));
 }
 
@@ -205,7 +205,7 @@ fn plain_http_requests_are_answered_with_426_and_an_explanation() {
 fn the_server_publishes_oro_ping_only_while_there_are_subscribers() {
     let server = Server::start_with_environment(&[("OROSYNC_ORO_PING_SECONDS", "0.05")]);
     let mut client = Client::anonymous(&server, WAMP);
-    client.say(r#"[5,"oro/ping"]"#);
+    client.send_text(r#"[5,"oro/ping"]"#);
     assert_eq!(client.text(), r#"[8,"oro\/ping","Connection keep alive"]"#);
     client.finish();
     server.await_metric(r#"orosync_sessions_open{protocol="wamp"}"#, 0.0);
@@ -215,7 +215,7 @@ fn the_server_publishes_oro_ping_only_while_there_are_subscribers() {
     let mut other = Client::anonymous(&server, WAMP);
     let idle = published();
     assert!((idle - before).abs() < f64::EPSILON, "nobody subscribes, nothing is published");
-    other.say(r#"[5,"oro/ping"]"#);
+    other.send_text(r#"[5,"oro/ping"]"#);
     other.text();
 }
 
@@ -233,7 +233,7 @@ fn sighup_reloads_topics_and_origins_without_closing_a_session() {
     let mut server = Server::start_with("[[topics]]\npattern = \"acme/old\"\nsubscribe = \"user\"\n");
     let mut client = Client::user(&server, WAMP, 1);
     client.subscribe("acme/old");
-    client.say(r#"[5,"acme/new"]"#);
+    client.send_text(r#"[5,"acme/new"]"#);
     assert!(client.text().starts_with(r#"[4,"acme\/new""#));
     server.rewrite("[auth]\nallowed_origins = [\"example.com\"]\n[[topics]]\npattern = \"acme/new\"\nsubscribe = \"user\"\n");
     server.signal(Signal::HUP);

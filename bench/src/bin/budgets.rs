@@ -156,8 +156,8 @@ fn of_recoveries(kept: usize, calls: [usize; 2]) -> io::Result<f64> {
         page.handshake(&format!("/?ticket={}", Tickets::default().user()), OROSYNC);
         page.text();
         let position = page.recover(&topic, &serde_json::json!({})).position;
-        page.say(&serde_json::json!([6, topic]).to_string());
-        page.expect_nothing();
+        page.send_text(&serde_json::json!([6, topic]).to_string());
+        page.assert_no_message();
         source.publish_all(&topic, (0..MISSED).map(payload));
         for _ in 0..count {
             let events = page.recover_since(&topic, &position).events.len();

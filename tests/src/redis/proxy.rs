@@ -128,12 +128,12 @@ impl RedisProxy {
     }
 
     /// Drops the server's pushes and forwards answers, including confirmations of subscriptions.
-    pub fn swallow_pushes(&self) {
+    pub fn drop_pushes(&self) {
         self.shared.swallows.store(true, Ordering::Release);
     }
 
     /// Number of dropped pushes.
-    pub fn swallowed(&self) -> usize {
+    pub fn dropped_pushes(&self) -> usize {
         self.shared.swallowed.load(Ordering::Acquire)
     }
 

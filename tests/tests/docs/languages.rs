@@ -5,7 +5,7 @@ use std::process::Command;
 use orosync_tests::SECRET;
 
 use crate::markdown::{Block, repository};
-use crate::place::{Place, as_php, extension_setting, run};
+use crate::sandbox::{Sandbox, as_php, extension_setting, run};
 use crate::reverse_proxies;
 use crate::scale;
 
@@ -41,26 +41,26 @@ const TWIG: &str = r"
 ";
 
 /// Checks a block and returns its errors.
-pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
-    let text = place.translate(&block.text);
+pub(crate) fn check(block: &Block, sandbox: &Sandbox) -> Result<(), String> {
+    let text = sandbox.translate(&block.text);
     match block.language.as_str() {
         "sh" => run(Command::new("bash").arg("-n"), &text).map(drop),
         "php" => run(Command::new("php").args(["-n", "-l"]), &as_php(&text)).map(drop),
-        "toml" => check_toml(&text, place),
-        "ini" => check_ini(&text, place),
-        "nginx" | "apache" | "haproxy" | "caddy" => reverse_proxies::check(block, place),
+        "toml" => check_toml(&text, sandbox),
+        "ini" => check_ini(&text, sandbox),
+        "nginx" | "apache" | "haproxy" | "caddy" => reverse_proxies::check(block, sandbox),
         "redis" | "redis-cli" => {
             scale::check(block);
             Ok(())
         }
         "dockerfile" => check_dockerfile(&text),
         "yaml" => run_php(YAML, &text),
-        "twig" => run_php(TWIG, &text).and_then(|()| check_scripts(&text, place)),
-        "html" => check_scripts(&text, place),
-        "js" => check_javascript(&text, place),
+        "twig" => run_php(TWIG, &text).and_then(|()| check_scripts(&text, sandbox)),
+        "html" => check_scripts(&text, sandbox),
+        "js" => check_javascript(&text, sandbox),
         "mermaid" if ["flowchart ", "sequenceDiagram\n"].iter().any(|kind| text.starts_with(kind)) => Ok(()),
-        "text" if matches!(block.manner.as_str(), "output" | "wamp" | "link") => Ok(()),
-        other => Err(format!("nobody checks blocks of the kind \"{other} {}\"", block.manner)),
+        "text" if matches!(block.marker.as_str(), "output" | "wamp" | "link") => Ok(()),
+        other => Err(format!("nobody checks blocks of the kind \"{other} {}\"", block.marker)),
     }
 }
 
@@ -74,7 +74,7 @@ fn check_dockerfile(text: &str) -> Result<(), String> {
 }
 
 /// Checks that commands and flags in calls of the server exist.
-pub(crate) fn check_server_calls(block: &Block, place: &Place) -> Result<(), String> {
+pub(crate) fn check_server_calls(block: &Block, sandbox: &Sandbox) -> Result<(), String> {
     if block.language == "dockerfile" {
         return Ok(());
     }
@@ -83,7 +83,7 @@ pub(crate) fn check_server_calls(block: &Block, place: &Place) -> Result<(), Str
         for call in line.split("orosync-server ").skip(1) {
             let call = call.split(['|', ';', '&']).next().unwrap_or(call);
             let command = call.split(' ').find(|word| !word.starts_with('-')).unwrap_or_default();
-            let help = run(place.command("orosync-server").args([command, "--help"]), "")?;
+            let help = run(sandbox.command("orosync-server").args([command, "--help"]), "")?;
             let known: Vec<&str> = help.split_whitespace().collect();
             if let Some(flag) = call.split(' ').find(|word| word.starts_with("--") && !known.contains(word)) {
                 return Err(format!("orosync-server {command} has no flag {flag}"));
@@ -94,9 +94,9 @@ pub(crate) fn check_server_calls(block: &Block, place: &Place) -> Result<(), Str
 }
 
 /// Checks the block as a complete configuration; a secret is added if it has none.
-fn check_toml(text: &str, place: &Place) -> Result<(), String> {
-    let file = place.write("orosync.toml", text);
-    let mut command = place.command("orosync-server");
+fn check_toml(text: &str, sandbox: &Sandbox) -> Result<(), String> {
+    let file = sandbox.write("orosync.toml", text);
+    let mut command = sandbox.command("orosync-server");
     command.args(["check-config", "--config"]).arg(file);
     command
         .env_remove("OROSYNC_BIND")
@@ -109,7 +109,7 @@ fn check_toml(text: &str, place: &Place) -> Result<(), String> {
 }
 
 /// Checks the syntax, and the extension's settings of a php.ini.
-fn check_ini(text: &str, place: &Place) -> Result<(), String> {
+fn check_ini(text: &str, sandbox: &Sandbox) -> Result<(), String> {
     run_php(
         "exit(parse_ini_string(stream_get_contents(STDIN), true, INI_SCANNER_RAW) === false ? 1 : 0);",
         text,
@@ -118,17 +118,17 @@ fn check_ini(text: &str, place: &Place) -> Result<(), String> {
         return Ok(());
     }
     let settings: Vec<&str> = text.lines().filter(|line| !line.starts_with("extension ")).collect();
-    let file = place.write("php.ini", &settings.join("\n"));
+    let file = sandbox.write("php.ini", &settings.join("\n"));
     let mut command = Command::new("php");
     command.env("PHP_INI_SCAN_DIR", "").env("OROSYNC_AUTH__SECRET", SECRET).arg("-c").arg(file);
     command.args(["-d", &extension_setting(), "-d", "display_errors=stderr", "-r", PHP_INI]);
     run(&mut command, text).map(drop)
 }
 
-fn check_scripts(html: &str, place: &Place) -> Result<(), String> {
+fn check_scripts(html: &str, sandbox: &Sandbox) -> Result<(), String> {
     for script in html.split("<script type=\"module\">").skip(1) {
         let (script, _) = script.split_once("</script>").ok_or("a script does not end")?;
-        check_javascript(script, place)?;
+        check_javascript(script, sandbox)?;
     }
     Ok(())
 }
@@ -144,8 +144,8 @@ const MODULES: [(&str, &[&str]); 2] = [
 ];
 
 /// Checks the syntax, and that the browser client exports what is imported from it.
-fn check_javascript(text: &str, place: &Place) -> Result<(), String> {
-    let file = place.write("script.mjs", text);
+fn check_javascript(text: &str, sandbox: &Sandbox) -> Result<(), String> {
+    let file = sandbox.write("script.mjs", text);
     run(Command::new("node").arg("--check").arg(file), "")?;
     let client = repository().join("js/src").canonicalize().map_err(|error| error.to_string())?;
     let names = MODULES.iter().flat_map(|(module, names)| names.iter().map(move |name| (module, name)));
@@ -158,7 +158,7 @@ fn check_javascript(text: &str, place: &Place) -> Result<(), String> {
             })
         })
         .collect();
-    let file = place.write("imports.mjs", &imports);
+    let file = sandbox.write("imports.mjs", &imports);
     run(Command::new("node").args(["--import", ELEMENTS]).arg(file), "").map(drop)
 }
 

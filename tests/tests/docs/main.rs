@@ -5,8 +5,8 @@
 
 mod languages;
 mod markdown;
-mod place;
-mod promises;
+mod sandbox;
+mod guarantees;
 mod reverse_proxies;
 mod scale;
 mod statements;
@@ -22,21 +22,21 @@ use orosync_tests::server::{self, Server};
 use orosync_tests::wait;
 
 use markdown::{Document, matches, repository};
-use place::{Place, extension_setting, run};
+use sandbox::{Sandbox, extension_setting, run};
 
 /// The header of a table of settings.
 const SETTINGS: &str = "| key | value | default | meaning |";
 
 #[test]
 fn every_example_is_valid_in_its_language() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let problems: Vec<String> = Document::all()
         .iter()
         .flat_map(Document::blocks)
         .filter_map(|block| {
             let checked =
-                languages::check(&block, &place).and_then(|()| languages::check_server_calls(&block, &place));
-            checked.err().map(|problem| format!("{}: {problem}", block.place))
+                languages::check(&block, &sandbox).and_then(|()| languages::check_server_calls(&block, &sandbox));
+            checked.err().map(|problem| format!("{}: {problem}", block.location))
         })
         .collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -46,20 +46,20 @@ fn every_example_is_valid_in_its_language() {
 fn every_runnable_example_prints_the_documented_output() {
     for document in Document::all() {
         let blocks = document.blocks();
-        if !blocks.iter().any(|block| block.manner == "run") {
+        if !blocks.iter().any(|block| block.marker == "run") {
             continue;
         }
-        let place = Place::new();
-        for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.manner == "run") {
+        let sandbox = Sandbox::new();
+        for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.marker == "run") {
             let ran = if block.language == "php" {
-                place.run_php(&block.text)
+                sandbox.run_php(&block.text)
             } else {
-                place.run_shell(&block.text)
+                sandbox.run_shell(&block.text)
             };
-            let printed = ran.unwrap_or_else(|problem| panic!("{}: {problem}", block.place));
-            if let Some(output) = blocks.get(index + 1).filter(|next| next.manner == "output") {
+            let printed = ran.unwrap_or_else(|problem| panic!("{}: {problem}", block.location));
+            if let Some(output) = blocks.get(index + 1).filter(|next| next.marker == "output") {
                 let (expected, printed) = (output.text.trim_end(), printed.trim_end());
-                assert!(matches(expected, printed), "{}: it prints\n{printed}", output.place);
+                assert!(matches(expected, printed), "{}: it prints\n{printed}", output.location);
             }
         }
     }
@@ -68,12 +68,12 @@ fn every_runnable_example_prints_the_documented_output() {
 #[test]
 fn the_transcripts_match_the_traffic_on_the_wire() {
     let document = Document::named("docs/protocol.md");
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let mut replayed = 0;
     for block in document.blocks() {
-        match block.manner.as_str() {
-            "wamp" => transcripts::replay_wamp(&block, &place),
-            "link" => transcripts::replay_link(&block, &place),
+        match block.marker.as_str() {
+            "wamp" => transcripts::replay_wamp(&block, &sandbox),
+            "link" => transcripts::replay_link(&block, &sandbox),
             _ => continue,
         }
         replayed += 1;
@@ -177,8 +177,8 @@ fn every_documented_variable_is_read_by_the_server() {
 
 #[test]
 fn the_table_of_topics_matches_the_built_in_policy() {
-    let place = Place::new();
-    let printed = run(place.command("orosync-server").arg("check-config"), "").expect("it prints");
+    let sandbox = Sandbox::new();
+    let printed = run(sandbox.command("orosync-server").arg("check-config"), "").expect("it prints");
     let (_, rules) = printed.split_once("# Topics").expect("the rules come last");
     let built_in: Vec<String> = rules
         .lines()
@@ -199,8 +199,8 @@ fn the_table_of_metrics_matches_the_server() {
     );
     // One of each reason: a metric by reason appears with its first count.
     let mut client = Client::anonymous(&server, WAMP);
-    client.say(r#"[5,"nowhere"]"#);
-    client.say(r#"[7,"nowhere"]"#);
+    client.send_text(r#"[5,"nowhere"]"#);
+    client.send_text(r#"[7,"nowhere"]"#);
     client.sync();
     let mut stranger = Client::connect(&server);
     assert!(stranger.handshake("/?ticket=nonsense", WAMP).starts_with("HTTP/1.1 401 "));

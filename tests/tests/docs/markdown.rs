@@ -17,11 +17,11 @@ pub(crate) struct Document {
 /// A fenced block.
 pub(crate) struct Block {
     /// The document and the line, for messages.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// The first word behind the fence.
     pub(crate) language: String,
     /// The others: how it is tested.
-    pub(crate) manner: String,
+    pub(crate) marker: String,
     /// What stands in it.
     pub(crate) text: String,
 }
@@ -64,11 +64,11 @@ impl Document {
         for (number, line) in (1..).zip(self.text.lines()) {
             if let Some(words) = line.strip_prefix("```") {
                 if !is_open {
-                    let (language, manner) = words.split_once(' ').unwrap_or((words, ""));
+                    let (language, marker) = words.split_once(' ').unwrap_or((words, ""));
                     blocks.push(Block {
-                        place: format!("{}:{number}", self.name),
+                        location: format!("{}:{number}", self.name),
                         language: language.to_owned(),
-                        manner: manner.to_owned(),
+                        marker: marker.to_owned(),
                         text: String::new(),
                     });
                 }

@@ -17,7 +17,7 @@ use orosync_tests::{address, php, wait};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::markdown::{Block, Document};
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 
 /// The browser's address: another loopback address than the trusted one of the reverse proxy.
 const BROWSER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -173,8 +173,8 @@ pub(crate) struct ReverseProxy {
 }
 
 impl ReverseProxy {
-    pub(crate) fn start(program: Program, text: &str, place: &Place) -> Self {
-        let (file, folder, address, certificate) = write(program, text, place);
+    pub(crate) fn start(program: Program, text: &str, sandbox: &Sandbox) -> Self {
+        let (file, folder, address, certificate) = write(program, text, sandbox);
         let output = fs::File::create(folder.join("output")).expect("a file");
         let errors = output.try_clone().expect("a descriptor");
         let mut child = program
@@ -242,8 +242,8 @@ fn said(folder: &Path) -> String {
 }
 
 /// Writes the configuration and a certificate for its own address.
-fn write(program: Program, text: &str, place: &Place) -> (PathBuf, PathBuf, SocketAddr, Certificate) {
-    let folder = place.path("proxy");
+fn write(program: Program, text: &str, sandbox: &Sandbox) -> (PathBuf, PathBuf, SocketAddr, Certificate) {
+    let folder = sandbox.path("proxy");
     fs::create_dir_all(&folder).expect("a directory");
     let address = address::free();
     let certificate = Certificate::with_address(address.ip());
@@ -251,15 +251,15 @@ fn write(program: Program, text: &str, place: &Place) -> (PathBuf, PathBuf, Sock
     let both = [chain, key].map(|file| fs::read_to_string(file).expect("it was written"));
     fs::write(folder.join("both.pem"), both.concat()).expect("a file is written");
     let file = folder.join("configuration");
-    fs::write(&file, program.configuration(&place.translate(text), &folder, address))
+    fs::write(&file, program.configuration(&sandbox.translate(text), &folder, address))
         .expect("a file is written");
     (file, folder, address, certificate)
 }
 
 /// Checks a block with the program.
-pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
+pub(crate) fn check(block: &Block, sandbox: &Sandbox) -> Result<(), String> {
     let program = Program::of(block).expect("one of the languages");
-    let (file, folder, ..) = write(program, &block.text, place);
+    let (file, folder, ..) = write(program, &block.text, sandbox);
     let mut command = program.command(&file, &folder, true);
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{program:?}: {error}"))?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
@@ -268,7 +268,7 @@ pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
 /// All configuration blocks of `docs/deploy.md` that forward sessions.
 fn blocks() -> Vec<(Program, Block)> {
     let blocks = Document::named("docs/deploy.md").blocks().into_iter();
-    let blocks = blocks.filter(|block| block.manner != WHOLE_SERVER);
+    let blocks = blocks.filter(|block| block.marker != WHOLE_SERVER);
     blocks.filter_map(|block| Some((Program::of(&block)?, block))).collect()
 }
 
@@ -289,28 +289,28 @@ fn every_reverse_proxy_listed_as_tested_has_an_example() {
 #[test]
 fn each_reverse_proxy_forwards_browsers_and_publishers_with_their_addresses() {
     for (program, block) in blocks() {
-        println!("{}", block.place);
-        let mut place = Place::new();
-        let proxy = ReverseProxy::start(program, &block.text, &place);
+        println!("{}", block.location);
+        let mut sandbox = Sandbox::new();
+        let proxy = ReverseProxy::start(program, &block.text, &sandbox);
 
         let mut refused = proxy.browser();
         let head = refused.handshake("/ws?ticket=wrong", &format!("{WAMP}{FORGED}"));
-        assert!(head.starts_with("HTTP/1.1 401 "), "{}: {head}", block.place);
-        let line = place.server_mut().await_line("ticket rejected");
-        assert!(line.contains(&format!(r#""peer":"{BROWSER}"#)), "{}: {line}", block.place);
+        assert!(head.starts_with("HTTP/1.1 401 "), "{}: {head}", block.location);
+        let line = sandbox.server_mut().await_line("ticket refused");
+        assert!(line.contains(&format!(r#""peer":"{BROWSER}"#)), "{}: {line}", block.location);
 
         let (mut client, ticket) = proxy.session();
         client.subscribe("oro/ping");
-        assert_eq!(proxy.publish("oro/ping"), "bool(true)\n", "{}", block.place);
-        assert_eq!(client.text(), r#"[8,"oro\/ping",1]"#, "{}", block.place);
-        place.server().signal(Signal::TERM);
-        assert_eq!(client.receive(), Received::Close(1001), "{}", block.place);
+        assert_eq!(proxy.publish("oro/ping"), "bool(true)\n", "{}", block.location);
+        assert_eq!(client.text(), r#"[8,"oro\/ping",1]"#, "{}", block.location);
+        sandbox.server().signal(Signal::TERM);
+        assert_eq!(client.receive(), Received::Close(1001), "{}", block.location);
 
         let mut elsewhere = proxy.browser();
         elsewhere.handshake("/elsewhere", "");
         drop((refused, client, elsewhere));
         let logs = proxy.logs("/elsewhere");
-        assert!(!logs.contains(&ticket), "{}: {logs}", block.place);
+        assert!(!logs.contains(&ticket), "{}: {logs}", block.location);
     }
 }
 
@@ -318,22 +318,22 @@ fn each_reverse_proxy_forwards_browsers_and_publishers_with_their_addresses() {
 fn no_reverse_proxy_logs_an_unused_ticket_while_the_server_is_down() {
     let mut leaks = Vec::new();
     for (program, block) in blocks() {
-        let mut place = Place::new();
-        place.server().signal(Signal::KILL);
-        place.server_mut().wait();
-        let proxy = ReverseProxy::start(program, &block.text, &place);
+        let mut sandbox = Sandbox::new();
+        sandbox.server().signal(Signal::KILL);
+        sandbox.server_mut().wait();
+        let proxy = ReverseProxy::start(program, &block.text, &sandbox);
 
         let ticket = ticket(Role::User, Some(1));
         let mut browser = proxy.browser();
         let head = browser.handshake(&format!("/ws?ticket={ticket}"), WAMP);
-        assert!(head.starts_with("HTTP/1.1 50"), "{}: {head}", block.place);
+        assert!(head.starts_with("HTTP/1.1 50"), "{}: {head}", block.location);
 
         let mut elsewhere = proxy.browser();
         elsewhere.handshake("/elsewhere", "");
         drop((browser, elsewhere));
         let logs = proxy.logs("/elsewhere");
         if logs.contains(&ticket) {
-            leaks.push(format!("{}: {logs}", block.place));
+            leaks.push(format!("{}: {logs}", block.location));
         }
     }
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
@@ -349,18 +349,18 @@ fn each_reverse_proxy_keeps_a_session_that_is_pinged_within_its_timeout() {
             block.text = block.text.replace(TIMEOUT_SECONDS, &SHORT_TIMEOUT_SECONDS.to_string());
             scope.spawn(move || {
                 let (often, seldom) =
-                    (Place::with(&pinged(1)), Place::with(&pinged(10 * SHORT_TIMEOUT_SECONDS)));
+                    (Sandbox::with(&pinged(1)), Sandbox::with(&pinged(10 * SHORT_TIMEOUT_SECONDS)));
                 let lively = ReverseProxy::start(program, &block.text, &often);
                 let silent = ReverseProxy::start(program, &block.text, &seldom);
                 let ((mut pinged, _), (mut forgotten, _)) = (lively.session(), silent.session());
                 let end = Instant::now() + Duration::from_secs(3 * SHORT_TIMEOUT_SECONDS);
                 while Instant::now() < end {
-                    assert_eq!(pinged.next_frame(), Received::Ping, "{}", block.place);
+                    assert_eq!(pinged.next_frame(), Received::Ping, "{}", block.location);
                     pinged.send(&frame(10, b""));
                 }
                 pinged.sync();
                 if has_timeout {
-                    assert_eq!(forgotten.receive(), Received::End, "{}: the timeout counts", block.place);
+                    assert_eq!(forgotten.receive(), Received::End, "{}: the timeout counts", block.location);
                 }
             });
         }

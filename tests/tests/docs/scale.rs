@@ -16,7 +16,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::markdown::{Block, Document};
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 use crate::reverse_proxies::{Program, ReverseProxy};
 use crate::statements::sources;
 
@@ -34,16 +34,16 @@ fn document() -> Document {
 }
 
 /// The blocks with this language and marker.
-fn blocks(language: &str, manner: &str) -> Vec<Block> {
+fn blocks(language: &str, marker: &str) -> Vec<Block> {
     let blocks = document().blocks().into_iter();
-    blocks.filter(|block| block.language == language && block.manner == manner).collect()
+    blocks.filter(|block| block.language == language && block.marker == marker).collect()
 }
 
 /// The block with this language and marker that contains this text.
-fn block(language: &str, manner: &str, text: &str) -> String {
-    let mut found = blocks(language, manner).into_iter().filter(|block| block.text.contains(text));
+fn block(language: &str, marker: &str, text: &str) -> String {
+    let mut found = blocks(language, marker).into_iter().filter(|block| block.text.contains(text));
     let block =
-        found.next().unwrap_or_else(|| panic!("docs/scale.md has no {language} {manner} with {text}"));
+        found.next().unwrap_or_else(|| panic!("docs/scale.md has no {language} {marker} with {text}"));
     assert!(found.next().is_none(), "{text} stands in several");
     block.text
 }
@@ -58,7 +58,7 @@ fn rules() -> Vec<String> {
 
 /// Checks that Redis starts with a configuration block.
 pub(crate) fn check(block: &Block) {
-    match (block.language.as_str(), block.manner.as_str()) {
+    match (block.language.as_str(), block.marker.as_str()) {
         // Run by the tests below, on a running server.
         ("redis-cli", _) | (_, "sentinel") => {}
         _ => drop(Redis::start_with(&block.text)),
@@ -145,8 +145,8 @@ fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
     let nginx = block("nginx", "nodes", "upstream ")
         .replace("10.0.0.1:8080", &addresses[0].to_string())
         .replace("10.0.0.2:8080", &addresses[1].to_string());
-    let place = Place::new();
-    let proxy = ReverseProxy::start(Program::Nginx, &nginx, &place);
+    let sandbox = Sandbox::new();
+    let proxy = ReverseProxy::start(Program::Nginx, &nginx, &sandbox);
     let mut sessions: Vec<Client> = (0..4).map(|_| proxy.session().0).collect();
     for session in &mut sessions {
         session.subscribe("oro/ping");

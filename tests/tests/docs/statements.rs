@@ -39,11 +39,11 @@ fn unsafe_code_is_only_where_contributing_says() {
     };
     let crates = ["protocol/src", "link/src", "server/src", "ext/src"];
     let files = crates.into_iter().flat_map(sources).filter(|(_, text)| is_unsafe(text));
-    let place = |(file, _): (String, String)| match named.iter().find(|named| file.starts_with(**named)) {
+    let location = |(file, _): (String, String)| match named.iter().find(|named| file.starts_with(**named)) {
         Some(named) => (*named).to_owned(),
         None => file,
     };
-    let found: BTreeSet<String> = files.map(place).collect();
+    let found: BTreeSet<String> = files.map(location).collect();
     assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), named);
 }
 

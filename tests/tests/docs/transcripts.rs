@@ -11,27 +11,27 @@ use tungstenite::http::{HeaderName, HeaderValue};
 use tungstenite::{Message, WebSocket};
 
 use crate::markdown::{Block, matches};
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 
 /// WAMP v1, as the user 7.
-pub(crate) fn replay_wamp(block: &Block, place: &Place) {
-    let mut client = Client::connect(place.server());
+pub(crate) fn replay_wamp(block: &Block, sandbox: &Sandbox) {
+    let mut client = Client::connect(sandbox.server());
     client.handshake(&format!("/?ticket={}", ticket(Role::User, Some(7))), OROSYNC);
     for (side, words) in lines(block) {
         match side {
-            '>' => client.say(words),
+            '>' => client.send_text(words),
             '<' => expect(block, words, &client.text()),
-            _ => drop(place.run_shell(words).unwrap_or_else(|problem| panic!("{}: {problem}", block.place))),
+            _ => drop(sandbox.run_shell(words).unwrap_or_else(|problem| panic!("{}: {problem}", block.location))),
         }
     }
-    client.say(r#"[2,"end","orosync/session"]"#);
+    client.send_text(r#"[2,"end","orosync/session"]"#);
     let next = client.text();
-    assert!(next.starts_with(r#"[3,"end","#), "{}: the server says more: {next}", block.place);
+    assert!(next.starts_with(r#"[3,"end","#), "{}: the server says more: {next}", block.location);
 }
 
 /// The backend link; bytes as hexadecimal digits.
-pub(crate) fn replay_link(block: &Block, place: &Place) {
-    let mut link = open_link(place.server());
+pub(crate) fn replay_link(block: &Block, sandbox: &Sandbox) {
+    let mut link = open_link(sandbox.server());
     for (side, words) in lines(block) {
         let digits = words.replace(' ', "");
         if side == '>' {
@@ -42,19 +42,19 @@ pub(crate) fn replay_link(block: &Block, place: &Place) {
     }
     // Were there more on the way, it would come before the answer to the Close frame.
     link.close(None).expect("the server reads");
-    assert!(matches!(link.read(), Ok(Message::Close(_))), "{}: the server says more", block.place);
+    assert!(matches!(link.read(), Ok(Message::Close(_))), "{}: the server says more", block.location);
 }
 
 fn lines(block: &Block) -> impl Iterator<Item = (char, &str)> {
     block.text.lines().map(|line| {
         let (side, words) = line.split_once(' ').unwrap_or_default();
-        assert!(matches!(side, ">" | "<" | "$"), "{}: {line}", block.place);
+        assert!(matches!(side, ">" | "<" | "$"), "{}: {line}", block.location);
         (side.chars().next().unwrap_or_default(), words)
     })
 }
 
 fn expect(block: &Block, pattern: &str, text: &str) {
-    assert!(matches(pattern, text), "{}:\nexpected {pattern}\nreceived {text}", block.place);
+    assert!(matches(pattern, text), "{}:\nexpected {pattern}\nreceived {text}", block.location);
 }
 
 fn open_link(server: &Server) -> WebSocket<TcpStream> {

@@ -27,14 +27,14 @@ fn links_that_are_reset_unanswered_or_lose_acknowledgements_deliver_everything_o
     let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
     let mut random = random();
     let mut failed = 0;
-    proxy.fail(move || {
+    proxy.inject(move || {
         failed += 1;
         match failed % 4 {
             _ if failed > FAULTS => Fault::None,
             // Behind the handshake of some 500 bytes.
             0 | 1 => Fault::Reset { after: random.random_range(500..60_000) },
             2 => Fault::LoseAnswer { after: random.random_range(240..4000) },
-            _ => Fault::Mute,
+            _ => Fault::NoAnswer,
         }
     });
     let publishers = Publishers::start(&proxy.endpoint(), 4, 1250, &["orosync.connect_timeout=0.3"]);
@@ -87,7 +87,7 @@ fn a_proxy_that_closes_idle_links_loses_no_message() {
     let server = Server::start();
     let proxy = Proxy::to(server.address());
     // Sooner than the link's keep-alive, so that it does close them.
-    proxy.fail(|| Fault::CloseIdle(Duration::from_millis(200)));
+    proxy.inject(|| Fault::CloseIdle(Duration::from_millis(200)));
     let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
     let mut publisher = publisher(&proxy.endpoint());
     for number in 0..5 {

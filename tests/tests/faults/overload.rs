@@ -11,7 +11,7 @@ use orosync_protocol::link_frame::Message;
 use orosync_tests::client::{Client, OROSYNC, Received, frame};
 use orosync_tests::php;
 use orosync_tests::server::Server;
-use orosync_tests::traffic::{Ended, Subscriber, TOPIC, assert_complete, assert_contiguous};
+use orosync_tests::traffic::{Report, Subscriber, TOPIC, assert_complete, assert_contiguous};
 use orosync_tests::wait;
 use rustix::process::Signal;
 
@@ -66,7 +66,7 @@ fn publishers_that_are_faster_than_the_server_are_slowed_down_and_lose_nothing()
         println!("refused {refused} times, {reconnects} reconnects, grew by {growth} KiB at most");
         assert!(refused > 0, "its queue has never been full: this was no overload");
         assert!(growth < PHP_GROWTH_KIB, "{growth} KiB");
-        ended.push(Ended { accepted: messages, flushed, reconnects, ..Ended::default() });
+        ended.push(Report { accepted: messages, flushed, reconnects, ..Report::default() });
         child.wait().expect("php ends");
     }
     let peak = peak_resident_bytes(&server);

@@ -18,7 +18,7 @@ fn heartbeats_of_idle_pages_are_answered() {
     let used = || processor_time(server.pid().as_raw_nonzero().get().unsigned_abs());
     let (before, begun) = (used(), Instant::now());
     for client in &mut clients {
-        client.say(r#"[2,"orosync-heartbeat","orosync/ping"]"#);
+        client.send_text(r#"[2,"orosync-heartbeat","orosync/ping"]"#);
         assert_eq!(client.text(), r#"[3,"orosync-heartbeat",null]"#);
     }
     let (after, lasted) = (used(), begun.elapsed());

@@ -120,7 +120,7 @@ fn stalled_readers_use_no_more_than_their_bounds_and_their_memory_is_released() 
     let readers = amount("FAULTS_STALLED", 200);
     let server = Server::start();
     let stalled: Vec<Client> = (1..=readers).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
-    stalled.iter().for_each(Client::keep_little);
+    stalled.iter().for_each(Client::shrink_receive_buffer);
     let before = server.resident_bytes();
     let mut publisher = publisher(&server.endpoint());
     let mut peak = before;

@@ -9,7 +9,7 @@ use orosync_tests::redis::Redis;
 use orosync_tests::server::Server;
 use rustix::process::Signal;
 
-use super::KEEPS;
+use super::LONG_HISTORY;
 use super::load::Load;
 
 /// Exactly what the user of an application needs.
@@ -17,7 +17,7 @@ const RULES: &str = "resetchannels ~orosync:* &orosync:* -@all +info +script|loa
     +getex +mget +set +pttl +pexpire +del +rpush +lpop +ltrim +llen +lindex +lrange +hset +hgetall +hdel";
 
 fn configuration(url: &str, more: &str) -> String {
-    format!("{KEEPS}\n{}{more}\n", broker(url))
+    format!("{LONG_HISTORY}\n{}{more}\n", broker(url))
 }
 
 #[test]
@@ -29,8 +29,8 @@ fn nodes_connect_to_redis_over_tls_and_over_a_unix_socket() {
         Nodes::start_each([configuration(&redis.tls_url(), &ca_file), configuration(&redis.unix_url(), "")]);
     let load = Load::on(&nodes);
     assert_eq!(redis.kill_subscribers(), 2);
-    load.go_on_soon(Instant::now());
-    load.assert_whole();
+    load.await_resumption(Instant::now());
+    load.assert_complete();
 }
 
 #[test]
@@ -55,12 +55,12 @@ fn a_new_password_of_redis_is_used_after_sighup_under_load() {
     for number in 0..2 {
         nodes.node(number).signal(Signal::HUP);
     }
-    load.go_on();
+    load.await_events();
     redis.run(&["ACL", "SETUSER", "app", "<first"]);
     let cut: usize = redis.ask(&["CLIENT", "KILL", "USER", "app"]);
     assert!(cut >= 4, "{cut}");
-    load.go_on_soon(Instant::now());
-    load.assert_whole();
+    load.await_resumption(Instant::now());
+    load.assert_complete();
 }
 
 #[test]

@@ -10,13 +10,13 @@ use orosync_tests::source::Source;
 use orosync_tests::wait;
 use serde_json::json;
 
-use super::KEEPS;
+use super::LONG_HISTORY;
 
 #[test]
 fn applications_with_different_prefixes_are_isolated() {
     let redis = Redis::start();
     let names = ["shop", "shop2"];
-    let configurations = names.map(|name| format!("{KEEPS}\n{}prefix = \"{name}\"\n", broker(&redis.url())));
+    let configurations = names.map(|name| format!("{LONG_HISTORY}\n{}prefix = \"{name}\"\n", broker(&redis.url())));
     let nodes = Nodes::start_each(configurations);
     let mut pages = [0, 1].map(|number| Client::user(nodes.node(number), OROSYNC, 7));
     for page in &mut pages {
@@ -27,7 +27,7 @@ fn applications_with_different_prefixes_are_isolated() {
     }
     for (page, name) in pages.iter_mut().zip(names) {
         assert_eq!(page.event("acme/orders").payload, name);
-        page.expect_nothing();
+        page.assert_no_message();
     }
     let keys: Vec<String> = redis.ask(&["KEYS", "*"]);
     assert!(keys.iter().all(|key| key.starts_with("shop:") || key.starts_with("shop2:")), "{keys:?}");
@@ -36,11 +36,11 @@ fn applications_with_different_prefixes_are_isolated() {
 #[test]
 fn a_node_with_another_secret_is_refused_and_logs_the_reason() {
     let redis = Redis::start();
-    let nodes = Nodes::start(1, &redis.url(), KEEPS);
+    let nodes = Nodes::start(1, &redis.url(), LONG_HISTORY);
     let secret = redis.directory().join("secret");
     std::fs::write(&secret, "quite another secret, longer than 32 bytes").unwrap();
     let configuration =
-        format!("[auth]\nsecret_file = \"{}\"\n{KEEPS}\n{}", secret.display(), broker(&redis.url()));
+        format!("[auth]\nsecret_file = \"{}\"\n{LONG_HISTORY}\n{}", secret.display(), broker(&redis.url()));
     let mut stranger = Server::start_with(&configuration);
     let line = stranger.await_line("with another secret");
     assert!(line.contains("broker.prefix"), "{line}");

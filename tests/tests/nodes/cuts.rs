@@ -14,7 +14,7 @@ use orosync_tests::wait;
 use serde_json::json;
 
 use super::load::Load;
-use super::{KEEPS, assert_alive, sum, two_nodes};
+use super::{LONG_HISTORY, assert_alive, sum, two_nodes};
 
 /// Does something to a Redis under load so many times, each of which gives the time from which on it is able to serve, and has
 /// delivery go on each time.
@@ -24,10 +24,10 @@ fn under_load(times: usize, what: impl Fn(&Redis) -> Instant) -> Nodes {
     let load = Load::on(&nodes);
     for _ in 0..times {
         let able = what(&redis);
-        load.go_on_soon(able);
+        load.await_resumption(able);
     }
     assert_eq!(load.moves(), 0, "sessions stay open");
-    load.assert_whole();
+    load.assert_complete();
     nodes
 }
 
@@ -97,15 +97,15 @@ fn a_node_that_redis_disconnects_for_not_reading_pushes_catches_up() {
         .expect("Redis cuts it off");
     assert_eq!(cut, 1);
     nodes.node(0).thaw();
-    load.go_on_soon(Instant::now());
-    load.assert_whole();
+    load.await_resumption(Instant::now());
+    load.assert_complete();
     assert!(nodes.node(0).metric("orosync_broker_gaps_total") > 0.0, "gaps are counted");
 }
 
 /// A node behind a proxy and one without.
 fn behind_a_proxy(redis: &Redis) -> (RedisProxy, Nodes) {
     let proxy = RedisProxy::to(redis.address());
-    let nodes = Nodes::start_each([proxy.url(), redis.url()].map(|url| format!("{KEEPS}\n{}", broker(&url))));
+    let nodes = Nodes::start_each([proxy.url(), redis.url()].map(|url| format!("{LONG_HISTORY}\n{}", broker(&url))));
     (proxy, nodes)
 }
 
@@ -122,7 +122,7 @@ fn publishers_switch_from_a_node_without_redis_to_one_with_it() {
     redis_proxy.refuse();
     redis_proxy.cut();
     let cut = Instant::now();
-    load.go_on_at(1);
+    load.await_events_at(1);
     let took = cut.elapsed();
     println!("delivery goes on after {took:?}");
     assert!(took < LEAVES, "it took {took:?}");
@@ -130,10 +130,10 @@ fn publishers_switch_from_a_node_without_redis_to_one_with_it() {
     assert_alive(nodes.node(0));
     assert_scripts_publish_through(&nodes);
     redis_proxy.restore();
-    load.go_on_soon(Instant::now());
+    load.await_resumption(Instant::now());
     nodes.await_ready(0);
     assert_eq!(load.moves(), 0, "sessions stay open");
-    for ended in load.assert_whole() {
+    for ended in load.assert_complete() {
         assert_eq!(ended.reconnects, 1, "it has left once, and stays: {ended:?}");
         assert!(ended.last_error.contains("has acknowledged nothing for 8s"), "{ended:?}");
         assert_eq!(ended.log, "", "no outage");
@@ -196,16 +196,16 @@ fn a_node_that_receives_no_pushes_becomes_unready_and_catches_up() {
     let redis = Redis::start();
     let (proxy, nodes) = behind_a_proxy(&redis);
     let load = Load::on(&nodes);
-    proxy.swallow_pushes();
+    proxy.drop_pushes();
     let said = nodes.await_not_ready(0);
     assert!(said.ends_with("\r\n\r\nbroker\n"), "{said}");
     assert_alive(nodes.node(0));
     assert!(super::is_ready(nodes.node(1)));
-    load.go_on();
+    load.await_events();
     proxy.restore();
-    load.go_on_soon(Instant::now());
+    load.await_resumption(Instant::now());
     nodes.await_ready(0);
-    load.assert_whole();
+    load.assert_complete();
     assert!(nodes.node(0).metric("orosync_broker_gaps_total") > 0.0, "gaps are counted");
 }
 
@@ -220,8 +220,8 @@ fn delivery_resumes_after_the_connection_to_redis_was_half_open() {
             nodes.await_not_ready(0);
         }
         proxy.restore();
-        load.go_on_soon(Instant::now());
+        load.await_resumption(Instant::now());
         wait::until_within(LIMIT, "the node is ready", || super::is_ready(nodes.node(0)).then_some(()));
     }
-    load.assert_whole();
+    load.assert_complete();
 }

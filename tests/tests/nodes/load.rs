@@ -5,9 +5,9 @@ use std::time::Instant;
 use orosync_tests::auditor::Auditor;
 use orosync_tests::nodes::Nodes;
 use orosync_tests::redis::Redis;
-use orosync_tests::traffic::{self, Ended, Events, Publishers, TOPIC};
+use orosync_tests::traffic::{self, Report, Events, Publishers, TOPIC};
 
-use super::SOON;
+use super::RESUME_LIMIT;
 
 /// Number of PHP processes.
 const PUBLISHERS: usize = 4;
@@ -16,7 +16,7 @@ const PUBLISHERS: usize = 4;
 const RATE: usize = 50;
 
 /// A number of messages that exceeds those in flight without a fault.
-const GOES_ON: usize = 100;
+const MORE_THAN_IN_FLIGHT: usize = 100;
 
 /// The publishing PHP processes and the auditors.
 pub(crate) struct Load {
@@ -44,30 +44,30 @@ impl Load {
         let auditors = (0..addresses.len()).map(auditor).collect();
         let publishers = Publishers::start(endpoints, PUBLISHERS, RATE, &[]);
         let load = Self { publishers, auditors };
-        load.go_on();
+        load.await_events();
         load
     }
 
     /// Waits until more has arrived everywhere than was on its way.
-    pub(crate) fn go_on(&self) {
+    pub(crate) fn await_events(&self) {
         let before: Vec<usize> = self.auditors.iter().map(Auditor::count).collect();
         for (auditor, before) in self.auditors.iter().zip(before) {
-            auditor.await_count(before + GOES_ON);
+            auditor.await_count(before + MORE_THAN_IN_FLIGHT);
         }
     }
 
     /// The same at one node alone.
-    pub(crate) fn go_on_at(&self, node: usize) {
+    pub(crate) fn await_events_at(&self, node: usize) {
         let auditor = &self.auditors[node];
-        auditor.await_count(auditor.count() + GOES_ON);
+        auditor.await_count(auditor.count() + MORE_THAN_IN_FLIGHT);
     }
 
     /// The same, within the promised time since `able`.
-    pub(crate) fn go_on_soon(&self, able: Instant) {
-        self.go_on();
+    pub(crate) fn await_resumption(&self, able: Instant) {
+        self.await_events();
         let took = able.elapsed();
         println!("delivery goes on after {took:?}");
-        assert!(took < SOON, "it took {took:?}");
+        assert!(took < RESUME_LIMIT, "it took {took:?}");
     }
 
     /// What has arrived so far, at the session where least has.
@@ -81,20 +81,20 @@ impl Load {
     }
 
     /// Ends it: all was acknowledged, and has arrived at each auditor, once and in order. How the publishers ended.
-    pub(crate) fn assert_whole(self) -> Vec<Ended> {
+    pub(crate) fn assert_complete(self) -> Vec<Report> {
         let ended = self.publishers.finish();
         traffic::assert_flushed(&ended);
         let accepted = accepted(&ended);
         for auditor in self.auditors {
             auditor.await_count(accepted);
-            auditor.finish().assert_whole(&ended);
+            auditor.finish().assert_complete(&ended);
         }
         ended
     }
 
     /// The same where Redis may have forgotten something, and sessions were told so: this primary has all that was acknowledged,
     /// once and in order, but for as many messages as the nodes count as lost: how many those are.
-    pub(crate) fn assert_all_but_lost(self, nodes: &Nodes, primary: &Redis) -> f64 {
+    pub(crate) fn assert_complete_except_lost(self, nodes: &Nodes, primary: &Redis) -> f64 {
         let ended = self.publishers.finish();
         traffic::assert_flushed(&ended);
         let kept: Vec<Vec<u8>> = primary.ask(&["LRANGE", &format!("orosync:{{0}}:e:{TOPIC}"), "0", "-1"]);
@@ -116,6 +116,6 @@ impl Load {
     }
 }
 
-fn accepted(ended: &[Ended]) -> usize {
+fn accepted(ended: &[Report]) -> usize {
     ended.iter().map(|ended| ended.accepted).sum()
 }

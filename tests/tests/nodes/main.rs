@@ -4,7 +4,7 @@
 
 mod access;
 mod applications;
-mod away;
+mod outages;
 mod cuts;
 mod kills;
 mod load;
@@ -18,19 +18,19 @@ use orosync_tests::nodes::Nodes;
 use orosync_tests::server::Server;
 
 /// Time within which delivery resumes once Redis is available.
-const SOON: Duration = Duration::from_secs(5);
+const RESUME_LIMIT: Duration = Duration::from_secs(5);
 
 const LOST: &str = "orosync_broker_messages_lost_total";
 
 /// Configuration with a long history, for sessions that reconnect late.
-const KEEPS: &str = "\
+const LONG_HISTORY: &str = "\
     [history]\nevents = 10000\n\
     [[topics]]\npattern = \"oro/ping\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\
     [[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n";
 
 /// The same, as long as there are no other tables: two nodes on this Redis.
 fn two_nodes(url: &str) -> Nodes {
-    Nodes::start(2, url, KEEPS)
+    Nodes::start(2, url, LONG_HISTORY)
 }
 
 /// The sum of a metric over nodes.

@@ -25,9 +25,9 @@ fn messages_refused_while_redis_is_out_of_memory_are_acknowledged_later() {
     let accepted_since = sum(&nodes, 2, "orosync_messages_accepted_total{source=\"link\"}") - accepted;
     assert!(accepted_since < 1.0, "{accepted_since} were acknowledged");
     redis.set("maxmemory", "0");
-    load.go_on_soon(Instant::now());
+    load.await_resumption(Instant::now());
     nodes.await_ready(0);
-    load.assert_whole();
+    load.assert_complete();
     for number in 0..2 {
         let log = nodes.node_mut(number).log();
         let told = log.iter().filter(|line| line.contains("maxmemory")).count();

@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::load::Load;
-use super::{KEEPS, LOST, sum, two_nodes};
+use super::{LONG_HISTORY, LOST, sum, two_nodes};
 
 /// Held by each test here: six servers that all have to answer in time are enough for a machine.
 fn alone() -> MutexGuard<'static, ()> {
@@ -25,7 +25,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// Once each node uses the primary and each publisher has published more there: what a publisher was acknowledged is known to be lost
 /// when it publishes the next time. How many messages are lost.
-fn assert_all_but_lost(load: Load, mut nodes: Nodes, replica_set: &ReplicaSet) -> f64 {
+fn assert_complete_except_lost(load: Load, mut nodes: Nodes, replica_set: &ReplicaSet) -> f64 {
     let primary = replica_set.server(replica_set.primary());
     let address = primary.address().to_string();
     for number in 0..2 {
@@ -35,9 +35,9 @@ fn assert_all_but_lost(load: Load, mut nodes: Nodes, replica_set: &ReplicaSet) -
             connected.is_some_and(|line| line.contains(&address))
         });
     }
-    load.go_on();
-    load.go_on();
-    load.assert_all_but_lost(&nodes, primary)
+    load.await_events();
+    load.await_events();
+    load.assert_complete_except_lost(&nodes, primary)
 }
 
 #[test]
@@ -48,9 +48,9 @@ fn delivery_resumes_after_the_primary_is_killed() {
     let load = Load::on(&nodes);
     let killed = replica_set.kill_primary();
     replica_set.await_failover(killed);
-    load.go_on_soon(Instant::now());
+    load.await_resumption(Instant::now());
     assert_eq!(load.moves(), 0, "sessions stay open");
-    assert_all_but_lost(load, nodes, &replica_set);
+    assert_complete_except_lost(load, nodes, &replica_set);
 }
 
 #[test]
@@ -63,10 +63,10 @@ fn delivery_resumes_after_a_frozen_primary_is_demoted() {
     replica_set.await_failover(frozen);
     let decided = Instant::now();
     replica_set.server(frozen).thaw();
-    load.go_on_soon(decided);
+    load.await_resumption(decided);
     replica_set.wait_until_settled();
-    load.go_on();
-    assert_all_but_lost(load, nodes, &replica_set);
+    load.await_events();
+    assert_complete_except_lost(load, nodes, &replica_set);
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn a_live_primary_can_be_demoted() {
     let load = Load::on(&nodes);
     let demoted = replica_set.demote_primary();
     replica_set.await_failover(demoted);
-    load.go_on_soon(Instant::now());
-    assert_all_but_lost(load, nodes, &replica_set);
+    load.await_resumption(Instant::now());
+    assert_complete_except_lost(load, nodes, &replica_set);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn events_that_a_promoted_replica_lacks_are_counted_and_make_recoveries_incomple
     replica_set.await_failover(0);
     let decided = Instant::now();
     publish(100..110);
-    assert!(decided.elapsed() < super::SOON, "{:?}", decided.elapsed());
+    assert!(decided.elapsed() < super::RESUME_LIMIT, "{:?}", decided.elapsed());
     nodes.node(0).await_metric(LOST, 5.0);
     nodes.node_mut(0).await_line("Redis has lost accepted messages");
     // Whoever was there all the time is to ask what it missed.
@@ -120,7 +120,7 @@ fn events_that_a_promoted_replica_lacks_are_counted_and_make_recoveries_incomple
 
 /// Two nodes that acknowledge what a replica has.
 fn two_nodes_that_wait(replica_set: &ReplicaSet) -> Nodes {
-    let configuration = format!("{KEEPS}\n{}wait_replicas = 1\n", broker(&replica_set.url()));
+    let configuration = format!("{LONG_HISTORY}\n{}wait_replicas = 1\n", broker(&replica_set.url()));
     Nodes::start_each([configuration.clone(), configuration])
 }
 
@@ -151,8 +151,8 @@ fn with_wait_replicas_no_acknowledged_message_is_lost() {
     replica_set.await_failover(killed);
     replica_set.attach_replicas();
     await_replica(&replica_set);
-    load.go_on_soon(Instant::now());
-    assert!(assert_all_but_lost(load, nodes, &replica_set) < 1.0);
+    load.await_resumption(Instant::now());
+    assert!(assert_complete_except_lost(load, nodes, &replica_set) < 1.0);
 }
 
 #[test]
@@ -214,8 +214,8 @@ fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_ready() {
     assert!(told.iter().max() == Some(&1), "{told:?}");
     replica_set.attach_replicas();
     await_replica(&replica_set);
-    load.go_on_soon(Instant::now());
-    load.assert_whole();
+    load.await_resumption(Instant::now());
+    load.assert_complete();
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn nodes_follow_sentinels_that_require_a_password() {
     let mut replica_set = ReplicaSet::start_with_sentinel_password(PASSWORD);
     let password = replica_set.server(0).directory().join("sentinel-password");
     fs::write(&password, PASSWORD).expect("the password is written");
-    let without = format!("{KEEPS}\n{}", broker(&replica_set.url()));
+    let without = format!("{LONG_HISTORY}\n{}", broker(&replica_set.url()));
     let with = format!("{without}sentinel_password_file = \"{}\"\n", password.display());
     let mut stranger = Server::start_with(&without);
     let line = stranger.await_line(r#""cause":"noauth""#);
@@ -244,6 +244,6 @@ fn nodes_follow_sentinels_that_require_a_password() {
     }
     let killed = replica_set.kill_primary();
     replica_set.await_failover(killed);
-    load.go_on_soon(Instant::now());
-    assert_all_but_lost(load, nodes, &replica_set);
+    load.await_resumption(Instant::now());
+    assert_complete_except_lost(load, nodes, &replica_set);
 }

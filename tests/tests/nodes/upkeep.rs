@@ -11,7 +11,7 @@ use orosync_tests::{SECRET, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{KEEPS, two_nodes};
+use super::{LONG_HISTORY, two_nodes};
 
 const NEW_SECRET: &str = "a new secret of the tests, longer than 32 bytes";
 
@@ -67,7 +67,7 @@ fn pages_get_a_close_frame_when_their_node_stops_while_redis_is_unreachable() {
 
 /// The configuration of a node that pings so often.
 fn pings_every(seconds: f64, redis: &Redis) -> String {
-    format!("oro_ping_seconds = {seconds}\n{KEEPS}\n{}", broker(&redis.url()))
+    format!("oro_ping_seconds = {seconds}\n{LONG_HISTORY}\n{}", broker(&redis.url()))
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Refused calls with their codes and URIs, and the limits of an answer. No refusal ends a session.
+//! CallError calls with their codes and URIs, and the limits of an answer. No refusal ends a session.
 
 use orosync_tests::client::{Client, OROSYNC};
-use orosync_tests::recovery::Refused;
+use orosync_tests::recovery::CallError;
 use orosync_tests::source::Source;
 use serde_json::{Value, json};
 
@@ -50,9 +50,9 @@ fn invalid_arguments_are_answered_with_400_and_the_session_stays_open() {
     ] {
         refused(&mut page, SUBSCRIBE, &arguments, SUBSCRIBE, 400);
     }
-    page.expect_nothing();
+    page.assert_no_message();
     Source::to(&server.endpoint()).publish_all(TOPIC, [1]);
-    page.expect_nothing();
+    page.assert_no_message();
     assert!(page.recover(TOPIC, &json!({"tags": tag(200)})).complete, "so many are allowed");
     for arguments in [
         vec![],
@@ -72,12 +72,12 @@ fn invalid_arguments_are_answered_with_400_and_the_session_stays_open() {
 fn a_single_argument_that_is_a_list_is_unwrapped_as_in_every_call() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
-    page.say(r#"[2,1,"orosync/subscribe",["acme/orders",{"tags":["a"]}]]"#);
+    page.send_text(r#"[2,1,"orosync/subscribe",["acme/orders",{"tags":["a"]}]]"#);
     let answer = page.text();
     assert!(answer.starts_with("[3,1,{"), "{answer}");
-    page.say(r#"[2,2,"orosync/tags",["acme/orders",["b"]]]"#);
+    page.send_text(r#"[2,2,"orosync/tags",["acme/orders",["b"]]]"#);
     assert_eq!(page.text(), "[3,2,null]");
-    page.say(r#"[2,3,"orosync/subscribe",["acme/orders"]]"#);
+    page.send_text(r#"[2,3,"orosync/subscribe",["acme/orders"]]"#);
     let answer = page.text();
     assert!(answer.starts_with("[3,3,{"), "{answer}");
 }
@@ -95,11 +95,11 @@ fn orosync_subscribe_refuses_the_same_topics_as_a_plain_subscription() {
         ("a\nb", 400),
         (&long, 400),
     ] {
-        page.say(&json!([5, topic]).to_string());
+        page.send_text(&json!([5, topic]).to_string());
         let plain: Vec<Value> = serde_json::from_str(&page.text()).expect("a refusal");
         let uri = plain[1].as_str().expect("the topic");
         let answer = page.call(SUBSCRIBE, &[json!(topic), json!({"since": "0.0"})]);
-        let expected = Refused {
+        let expected = CallError {
             uri: uri.to_owned(),
             sentence: plain[3].as_str().expect("a sentence").to_owned(),
             code,
@@ -111,9 +111,9 @@ fn orosync_subscribe_refuses_the_same_topics_as_a_plain_subscription() {
     page.recover("acme/2", &json!({}));
     refused(&mut page, SUBSCRIBE, &[json!("acme/3")], "acme/3", 429);
     page.recover("acme/2", &json!({"since": "0.0"}));
-    page.say(r#"[6,"acme/1"]"#);
+    page.send_text(r#"[6,"acme/1"]"#);
     page.recover("acme/3", &json!({}));
-    page.expect_nothing();
+    page.assert_no_message();
 }
 
 #[test]
@@ -121,13 +121,13 @@ fn the_answer_for_a_refused_topic_reveals_no_events() {
     let server = server();
     Source::to(&server.endpoint()).publish_all("oro/email_event/8/1", ["secret"]);
     let mut page = Client::user(&server, OROSYNC, 7);
-    page.say(r#"[2,1,"orosync/subscribe","oro/email_event/8/1",{"since":"0.0"}]"#);
+    page.send_text(r#"[2,1,"orosync/subscribe","oro/email_event/8/1",{"since":"0.0"}]"#);
     let answer = page.text();
     assert!(
         answer.starts_with(r#"[4,1,"oro\/email_event\/8\/1","#) && !answer.contains("secret"),
         "{answer}"
     );
-    page.expect_nothing();
+    page.assert_no_message();
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn calls_are_answered_in_the_order_in_which_they_were_made() {
         r#"[2,8,"orosync/session"]"#,
     ];
     for call in calls {
-        page.say(call);
+        page.send_text(call);
     }
     for number in 0..calls.len() {
         let answer: Vec<Value> = serde_json::from_str(&page.text()).expect("an answer");
@@ -164,8 +164,8 @@ fn an_answer_contains_at_most_the_latest_thousand_events() {
     // Its history is longer than that of others.
     let topic = "oro/data/update";
     let start = page.recover(topic, &json!({})).position;
-    page.say(&json!([6, topic]).to_string());
-    page.expect_nothing();
+    page.send_text(&json!([6, topic]).to_string());
+    page.assert_no_message();
     source.publish_all(topic, 1..=MAX_EVENTS);
     let all = page.recover_since(topic, &start);
     assert!(all.complete);
@@ -184,16 +184,16 @@ fn an_answer_contains_the_latest_events_up_to_its_limit_of_bytes() {
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
     let start = page.recover(TOPIC, &json!({})).position;
-    page.say(r#"[6,"acme/orders"]"#);
-    page.expect_nothing();
+    page.send_text(r#"[6,"acme/orders"]"#);
+    page.assert_no_message();
     // 64 of them, with quotes and positions, are as many bytes as there may be.
     let payload = |number: u64| json!(format!("{number:<0$}", MAX_BYTES / 64 - 50));
     source.publish_all(TOPIC, (1..=64).map(payload));
     let all = page.recover_since(TOPIC, &start);
     assert!(all.complete, "{} events", all.events.len());
     assert_eq!(all.payloads(), (1..=64).map(payload).collect::<Vec<_>>());
-    page.say(r#"[6,"acme/orders"]"#);
-    page.expect_nothing();
+    page.send_text(r#"[6,"acme/orders"]"#);
+    page.assert_no_message();
     source.publish_all(TOPIC, (65..=100).map(payload));
     let latest = page.recover_since(TOPIC, &start);
     assert!(!latest.complete);

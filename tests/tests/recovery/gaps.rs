@@ -37,7 +37,7 @@ fn away(server: &Server, topic: &str, missed: u64) -> Recovery {
         let last = recovery.events.last().unwrap_or(&seen[2]);
         assert_eq!(recovery.position, last.position, "the answer ends at its last event");
     }
-    page.expect_nothing();
+    page.assert_no_message();
     recovery
 }
 
@@ -191,7 +191,7 @@ fn messages_resent_after_lost_acknowledgements_cause_no_gap_and_no_second_event(
     let start = page.recover(TOPIC, &json!({})).position;
     let proxy = Proxy::to(server.address());
     let mut links = 0;
-    proxy.fail(move || {
+    proxy.inject(move || {
         links += 1;
         // Behind the handshake's answer and Welcome: what is lost are acknowledgements.
         if links <= 4 { Fault::LoseAnswer { after: 240 } } else { Fault::None }
@@ -221,12 +221,12 @@ fn a_page_that_missed_the_last_five_of_100000_events_gets_those_five() {
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, WAMP);
     let start = page.recover("acme/long", &json!({})).position;
-    page.say(r#"[6,"acme/long"]"#);
-    page.expect_nothing();
+    page.send_text(r#"[6,"acme/long"]"#);
+    page.assert_no_message();
     source.publish_all("acme/long", 1..=EVENTS - 5);
     let five_before_the_last = page.recover("acme/long", &json!({})).position;
-    page.say(r#"[6,"acme/long"]"#);
-    page.expect_nothing();
+    page.send_text(r#"[6,"acme/long"]"#);
+    page.assert_no_message();
     source.publish_all("acme/long", EVENTS - 4..=EVENTS);
     let recovery = page.recover_since("acme/long", &five_before_the_last);
     assert!(recovery.complete);

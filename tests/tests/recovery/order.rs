@@ -39,7 +39,7 @@ impl Page {
     /// Recovers; what follows the answer follows its last event.
     fn recover(&mut self) {
         let call = json!([2, "r", "orosync/subscribe", TOPIC, {"since": self.position}]);
-        self.client.say(&call.to_string());
+        self.client.send_text(&call.to_string());
         let answer: Value = serde_json::from_str(&self.client.text()).expect("an answer");
         assert_eq!(answer[1], "r", "{answer}");
         let recovery = recovery(&answer[2]);
@@ -61,8 +61,8 @@ impl Page {
 
     /// Ends the subscription, and takes what was written before.
     fn leave(&mut self) {
-        self.client.say(&json!([6, TOPIC]).to_string());
-        self.client.say(r#"[2,"left","orosync/ping"]"#);
+        self.client.send_text(&json!([6, TOPIC]).to_string());
+        self.client.send_text(r#"[2,"left","orosync/ping"]"#);
         loop {
             match self.client.text().as_str() {
                 r#"[3,"left",null]"# => return,
@@ -106,7 +106,7 @@ fn pages_that_reconnect_under_load_receive_each_event_once_and_in_order() {
                         _ => page.leave(),
                     }
                     for _ in 0..random.random_range(0..4) {
-                        page.client.expect_nothing();
+                        page.client.assert_no_message();
                     }
                 }
                 println!("page {number} came {comings} times");
@@ -140,7 +140,7 @@ fn a_subscribed_page_that_recovers_receives_later_events_after_the_answer() {
     assert_eq!(again.events, live);
     source.publish_all(TOPIC, [3]);
     assert_eq!(client.event(TOPIC).payload, 3);
-    client.expect_nothing();
+    client.assert_no_message();
 }
 
 #[test]
@@ -204,14 +204,14 @@ fn messages_sent_right_after_a_call_apply_to_its_subscription() {
     take_results(&mut plain, 1);
 
     source.publish_all(TOPIC, ["a", "b", "c"].map(tags));
-    left.expect_nothing();
+    left.assert_no_message();
     for name in ["a", "b", "c"] {
         assert_eq!(stayed.event(TOPIC).payload, tags(name));
         assert_eq!(plain.text(), format!(r#"[8,"acme\/orders",{}]"#, tags(name)));
     }
     assert_eq!(last.event(TOPIC).payload, tags("c"));
     for page in [&mut stayed, &mut last, &mut plain] {
-        page.expect_nothing();
+        page.assert_no_message();
     }
 }
 
@@ -243,7 +243,7 @@ fn tags_sent_right_after_a_call_apply_to_its_subscription() {
         take_results(&mut page, 2);
         source.publish_all(TOPIC, ["a", "b", "c"].map(tags));
         assert_eq!(page.event(TOPIC).payload, tags(then));
-        page.expect_nothing();
+        page.assert_no_message();
     }
 }
 

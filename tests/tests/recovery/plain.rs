@@ -22,22 +22,22 @@ fn transcript(configuration: &str, offer: &str, with_others: bool) -> Vec<u8> {
     let mut page = Client::connect(&server);
     page.handshake("/", offer);
     let mut bytes = page.head.clone().into_bytes();
-    page.say(r#"[5,"acme/orders"]"#);
-    page.say(r#"[5,"acme/orders"]"#);
-    page.say(r#"[2,"a","orosync/ping"]"#);
+    page.send_text(r#"[5,"acme/orders"]"#);
+    page.send_text(r#"[5,"acme/orders"]"#);
+    page.send_text(r#"[2,"a","orosync/ping"]"#);
     bytes.extend(read_until(&mut page, r#"[3,"a",null]"#));
     let forty_two = 42_000.5;
     let payloads =
         [json!(1), json!([{"username": "ben", "tagname": "c"}]), json!({"é": "/"}), json!(forty_two)];
     source.publish_all(TOPIC, payloads.clone());
     bytes.extend(read_until(&mut page, r#"[8,"acme\/orders",42000.5]"#));
-    page.say(r#"[6,"acme/orders"]"#);
-    page.say(r#"[2,"b","orosync/ping"]"#);
+    page.send_text(r#"[6,"acme/orders"]"#);
+    page.send_text(r#"[2,"b","orosync/ping"]"#);
     bytes.extend(read_until(&mut page, r#"[3,"b",null]"#));
     source.publish_all(TOPIC, ["away"]);
-    page.say(r#"[5,"acme/orders"]"#);
-    page.say(r#"[2,"none","no/such"]"#);
-    page.say(r#"[2,"c","orosync/ping"]"#);
+    page.send_text(r#"[5,"acme/orders"]"#);
+    page.send_text(r#"[2,"none","no/such"]"#);
+    page.send_text(r#"[2,"c","orosync/ping"]"#);
     bytes.extend(read_until(&mut page, r#"[3,"c",null]"#));
     source.publish_all(TOPIC, ["last"]);
     bytes.extend(read_until(&mut page, r#"[8,"acme\/orders","last"]"#));
@@ -93,10 +93,10 @@ fn a_plain_subscription_can_become_one_with_positions_but_not_the_reverse() {
     source.publish_all(TOPIC, [3]);
     let third = event(TOPIC, &page.text());
     assert_eq!(third.payload, 3, "it still has positions");
-    page.say(r#"[6,"acme/orders"]"#);
-    page.expect_nothing();
+    page.send_text(r#"[6,"acme/orders"]"#);
+    page.assert_no_message();
     source.publish_all(TOPIC, [4]);
-    page.expect_nothing();
+    page.assert_no_message();
     page.subscribe(TOPIC);
     source.publish_all(TOPIC, [5]);
     assert_eq!(page.text(), r#"[8,"acme\/orders",5]"#);
@@ -111,7 +111,7 @@ fn positions_and_events_use_the_full_name_of_a_prefixed_topic() {
         "[[topics]]\npattern = \"acme#orders\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n",
     );
     let mut page = Client::anonymous(&server, WAMP);
-    page.say(r#"[1,"a","acme"]"#);
+    page.send_text(r#"[1,"a","acme"]"#);
     page.recover("a:orders", &json!({"tags": ["x"]}));
     Source::to(&server.endpoint()).publish_all("acme#orders", [1]);
     page.event("acme#orders");

@@ -2,7 +2,7 @@
 
 use orosync_tests::client::{Client, OROSYNC, WAMP};
 use orosync_tests::php;
-use orosync_tests::recovery::Refused;
+use orosync_tests::recovery::CallError;
 use orosync_tests::server::command;
 use orosync_tests::source::Source;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ fn only_events_that_name_none_of_a_pages_tags_are_skipped() {
     for (event, payload) in events.iter().zip(expected()) {
         assert_eq!(event.payload, payload, "as an event");
     }
-    live.expect_nothing();
+    live.assert_no_message();
     let mut late = Client::anonymous(&server, OROSYNC);
     let recovery = late.recover(TOPIC, &json!({"since": start, "tags": ["a", "b/ü"]}));
     assert!(recovery.complete);
@@ -135,7 +135,7 @@ fn tags_are_compared_as_a_browser_parses_them() {
         assert!(text.starts_with(r#"[8,"acme\/orders","#), "{json}: {text}");
     }
     publish(r#"[{"tagname":"\u0062"}]"#);
-    page.expect_nothing();
+    page.assert_no_message();
     let all = page.recover_since(TOPIC, &start);
     assert_eq!(all.events.len(), 8, "the last one was left out for its tag alone");
     // Half a character: what a browser makes of it is nobody's tag, but the server does not read it.
@@ -160,7 +160,7 @@ fn new_tags_apply_from_the_answer_on() {
     source.publish_all(TOPIC, [tags(&["a"]), tags(&["c"]), tags(&["b", "c"])]);
     assert_eq!(page.event(TOPIC).payload, tags(&["c"]));
     assert_eq!(page.event(TOPIC).payload, tags(&["b", "c"]), "once, though it names two of them");
-    page.expect_nothing();
+    page.assert_no_message();
     // Without tags it is a subscription of everything again, in both ways.
     page.recover(TOPIC, &json!({}));
     source.publish_all(TOPIC, [tags(&["y"])]);
@@ -189,8 +189,8 @@ fn tags_belong_to_one_session_and_topic_and_end_with_the_subscription() {
         assert_eq!(page.event("oro/maintenance").payload, tags("m"));
     }
     let [first, second] = &mut pages;
-    first.say(r#"[6,"acme/orders"]"#);
-    first.expect_nothing();
+    first.send_text(r#"[6,"acme/orders"]"#);
+    first.assert_no_message();
     source.publish_all(TOPIC, [tags("a"), tags("b")]);
     assert_eq!(second.event(TOPIC).payload, tags("b"));
     first.subscribe(TOPIC);
@@ -200,14 +200,14 @@ fn tags_belong_to_one_session_and_topic_and_end_with_the_subscription() {
         r#"[8,"acme\/orders",[{"tagname":"z"}]]"#,
         "a plain subscription, of everything"
     );
-    second.expect_nothing();
+    second.assert_no_message();
 }
 
 #[test]
 fn tags_are_refused_for_a_topic_not_subscribed_with_orosync_subscribe() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
-    let refused = |answer: Result<Value, Refused>| {
+    let refused = |answer: Result<Value, CallError>| {
         let refused = answer.expect_err("a refusal");
         assert_eq!(refused.code, 404, "{refused:?}");
     };
@@ -216,9 +216,9 @@ fn tags_are_refused_for_a_topic_not_subscribed_with_orosync_subscribe() {
     refused(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]));
     page.recover(TOPIC, &json!({}));
     assert_eq!(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]), Ok(Value::Null));
-    page.say(r#"[6,"acme/orders"]"#);
+    page.send_text(r#"[6,"acme/orders"]"#);
     refused(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]));
-    page.expect_nothing();
+    page.assert_no_message();
 }
 
 #[test]
@@ -276,6 +276,6 @@ fn content_tags_published_by_the_extension_reach_the_pages_that_show_them() {
         }
         let of_all = page.event("oro/data/update").payload;
         assert_eq!(of_all[0]["tagname"], "App_Entity_Contact");
-        page.expect_nothing();
+        page.assert_no_message();
     }
 }

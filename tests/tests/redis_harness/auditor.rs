@@ -2,7 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use orosync_tests::auditor::{Auditor, Books};
+use orosync_tests::auditor::{Auditor, Record};
 use orosync_tests::nodes::Nodes;
 use orosync_tests::recovery::Event;
 use orosync_tests::source::Source;
@@ -34,9 +34,9 @@ fn an_auditor_recovers_the_events_that_it_missed() {
         source.publish_all(OTHER, numbers(first + 15, first + 20));
     }
     auditor.await_count(100);
-    let books = auditor.finish();
-    books.assert_accepted([100]);
-    assert_eq!((books.moves.len(), books.events(OTHER).len()), (5, 25));
+    let record = auditor.finish();
+    record.assert_accepted([100]);
+    assert_eq!((record.moves.len(), record.events(OTHER).len()), (5, 25));
 }
 
 #[test]
@@ -51,24 +51,24 @@ fn an_auditor_records_an_incomplete_recovery_and_continues() {
     auditor.await_subscribed();
     Source::to(&nodes.node(0).endpoint()).publish_all(TOPIC, numbers(3, 6));
     auditor.await_count(6);
-    let books = auditor.finish();
-    assert!(!books.moves.is_empty());
-    let [(topic, _)] = &*books.incomplete else { panic!("{:?}", books.incomplete) };
+    let record = auditor.finish();
+    assert!(!record.moves.is_empty());
+    let [(topic, _)] = &*record.incomplete else { panic!("{:?}", record.incomplete) };
     assert_eq!(topic, TOPIC);
 }
 
 #[test]
 fn a_record_with_missing_duplicate_or_reordered_events_is_rejected() {
-    let books = |numbers: &[usize]| {
+    let record = |numbers: &[usize]| {
         let event = |number: &usize| Event { position: number.to_string(), payload: json!([0, number]) };
         let events = numbers.iter().map(event).collect();
-        Books { topics: [(TOPIC.to_owned(), events)].into(), ..Books::default() }
+        Record { topics: [(TOPIC.to_owned(), events)].into(), ..Record::default() }
     };
-    books(&[0, 1, 2]).assert_accepted([3]);
+    record(&[0, 1, 2]).assert_accepted([3]);
     for wrong in [&[0, 2][..], &[0, 1, 1, 2], &[0, 2, 1], &[0, 1]] {
-        assert!(catch_unwind(|| books(wrong).assert_accepted([3])).is_err(), "{wrong:?}");
+        assert!(catch_unwind(|| record(wrong).assert_accepted([3])).is_err(), "{wrong:?}");
     }
-    let mut incomplete = books(&[0, 1, 2]);
+    let mut incomplete = record(&[0, 1, 2]);
     incomplete.incomplete.push((TOPIC.to_owned(), "0".to_owned()));
     assert!(catch_unwind(|| incomplete.assert_accepted([3])).is_err());
 }

@@ -26,11 +26,11 @@ fn pushes_are_dropped_and_answers_and_confirmations_are_forwarded() {
     let mut connection = connect(&proxy);
     let mut subscriber = connection.as_pubsub();
     subscriber.subscribe("first").unwrap();
-    proxy.swallow_pushes();
+    proxy.drop_pushes();
     subscriber.subscribe("second").unwrap();
     assert_eq!(server.ask::<usize>(&["PUBLISH", "first", "lost"]), 1);
     assert_eq!(server.ask::<usize>(&["PUBLISH", "second", "lost"]), 1);
-    wait::until_true("both are swallowed", || proxy.swallowed() == 2);
+    wait::until_true("both are swallowed", || proxy.dropped_pushes() == 2);
     assert_eq!(ping(&mut connect(&proxy)).unwrap(), "PONG");
     proxy.restore();
     assert_eq!(server.ask::<usize>(&["PUBLISH", "first", "found"]), 1);
@@ -41,7 +41,7 @@ fn pushes_are_dropped_and_answers_and_confirmations_are_forwarded() {
 fn resp3_pushes_are_dropped_and_confirmations_are_forwarded() {
     let server = Redis::start();
     let proxy = RedisProxy::to(server.address());
-    proxy.swallow_pushes();
+    proxy.drop_pushes();
     let mut connection = TcpStream::connect(proxy.address()).unwrap();
     connection.set_read_timeout(Some(wait::LIMIT)).unwrap();
     let mut heard = String::new();
@@ -57,7 +57,7 @@ fn resp3_pushes_are_dropped_and_confirmations_are_forwarded() {
     say("HELLO 3\r\nSSUBSCRIBE channel\r\n", ">3\r\n$10\r\nssubscribe\r\n$7\r\nchannel\r\n:1\r\n");
     assert_eq!(server.ask::<usize>(&["SPUBLISH", "channel", "lost"]), 1);
     say("PING\r\n", "+PONG\r\n");
-    assert_eq!(proxy.swallowed(), 1);
+    assert_eq!(proxy.dropped_pushes(), 1);
     assert!(!heard.contains("smessage"), "{heard}");
 }
 

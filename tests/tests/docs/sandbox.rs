@@ -21,13 +21,13 @@ const LIMIT_SECONDS: &str = "60";
 const SOCKET: &str = "socket";
 
 /// The running server and the directory of the examples.
-pub(crate) struct Place {
+pub(crate) struct Sandbox {
     server: Server,
     admin: String,
     folder: TempDir,
 }
 
-impl Place {
+impl Sandbox {
     /// A new one, with a server of its own.
     pub(crate) fn new() -> Self {
         Self::with("")
@@ -45,13 +45,13 @@ impl Place {
         for directory in ["bin", "etc"] {
             fs::create_dir(folder.path().join(directory)).expect("a directory");
         }
-        let place = Self { server, admin, folder };
-        fs::write(place.path("etc/secret"), SECRET).expect("the secret is written");
-        fs::write(place.path("etc/redis-password"), "a password").expect("a password is written");
-        Certificate::new().write(&place.path("etc"));
-        symlink(server::command().get_program(), place.path("bin/orosync-server")).expect("a link");
-        place.write_program("bin/php", &php::command(&place.server.endpoint()));
-        place
+        let sandbox = Self { server, admin, folder };
+        fs::write(sandbox.path("etc/secret"), SECRET).expect("the secret is written");
+        fs::write(sandbox.path("etc/redis-password"), "a password").expect("a password is written");
+        Certificate::new().write(&sandbox.path("etc"));
+        symlink(server::command().get_program(), sandbox.path("bin/orosync-server")).expect("a link");
+        sandbox.write_program("bin/php", &php::command(&sandbox.server.endpoint()));
+        sandbox
     }
 
     /// The running server.
@@ -84,7 +84,7 @@ impl Place {
         self.path(name)
     }
 
-    /// A program in this place.
+    /// A program in this sandbox.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("timeout");
         for (name, _) in std::env::vars_os() {

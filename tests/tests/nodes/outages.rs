@@ -26,10 +26,10 @@ fn delivery_resumes_after_each_of_three_restarts_of_redis() {
     for _ in 0..3 {
         redis.kill();
         redis.start_again();
-        load.go_on_soon(Instant::now());
+        load.await_resumption(Instant::now());
     }
     assert_eq!(load.moves(), 0, "sessions stay open");
-    load.assert_whole();
+    load.assert_complete();
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn delivery_resumes_after_redis_restarts_without_its_data() {
     let load = Load::on(&nodes);
     redis.kill();
     redis.start_again();
-    load.go_on_soon(Instant::now());
+    load.await_resumption(Instant::now());
     // Somebody may have been disconnected, and nobody knows any more.
     assert!(matches!(page.receive(), Received::Close(4010)));
     let recovery = Client::user(nodes.node(1), OROSYNC, 8).recover_since("acme/orders", &position);
@@ -52,7 +52,7 @@ fn delivery_resumes_after_redis_restarts_without_its_data() {
     page.recover("acme/orders", &json!({}));
     Source::to(&nodes.node(1).endpoint()).publish_all("acme/orders", 3..4);
     assert_eq!(page.event("acme/orders").payload, 3);
-    load.assert_all_but_lost(&nodes, &redis);
+    load.assert_complete_except_lost(&nodes, &redis);
     let mut is_told = |number| {
         let log = nodes.node_mut(number).log();
         log.iter().any(|line| line.contains("Redis has lost accepted messages"))
@@ -94,14 +94,14 @@ fn a_long_outage_of_redis_loses_nothing_and_reports_nothing_false() {
     }
     redis.start_again();
     let able = Instant::now();
-    load.go_on_soon(able);
+    load.await_resumption(able);
     nodes.await_ready(0);
     nodes.await_ready(1);
     // The page has answered no ping meanwhile.
     let mut other = Client::user(nodes.node(0), OROSYNC, 9);
     assert!(other.recover_since("acme/orders", &position).complete);
     assert_eq!(load.moves(), 0, "sessions stay open");
-    for ended in load.assert_whole() {
+    for ended in load.assert_complete() {
         assert_eq!(ended.log.matches("do not acknowledge, ").count(), 1, "{ended:?}");
         assert_eq!(ended.log.lines().count(), 1, "{ended:?}");
         assert!(ended.log.contains(" messages wait: "), "{ended:?}");
@@ -120,8 +120,8 @@ fn publishers_log_a_long_pause_of_a_cluster_once() {
     let load = Load::on(&nodes);
     (0..3).for_each(|number| cluster.server(number).pause_clients(PAUSE));
     wait::let_pass(PAUSE, "nothing is acknowledged");
-    load.go_on_soon(Instant::now());
-    for ended in load.assert_whole() {
+    load.await_resumption(Instant::now());
+    for ended in load.assert_complete() {
         assert_eq!(ended.log.matches("do not acknowledge, ").count(), 1, "{ended:?}");
         assert_eq!(ended.log.lines().count(), 1, "{ended:?}");
     }
