@@ -1,4 +1,4 @@
-//! Apache with PHP as a module, in the prefork MPM or the one that `OROSYNC_APACHE_MPM` names.
+//! Apache with PHP as a module, in the MPM that `OROSYNC_APACHE_MPM` names (default: prefork).
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write as _};
@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use crate::{address, php, wait};
 
-/// Apache's log message when it starts to serve, at the start and after each restart.
-const SERVES: &str = "resuming normal operations";
+/// Apache's log message after its start and after each restart.
+const READY: &str = "resuming normal operations";
 
 /// An Apache in the foreground. Stopped on drop.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Apache {
 }
 
 impl Apache {
-    /// Starts Apache with children that publish to `endpoint`, and additional configuration lines.
+    /// Starts Apache with this endpoint and additional configuration lines.
     pub fn start(endpoint: &str, configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().display();
@@ -33,7 +33,7 @@ impl Apache {
         let log = format!("error_log={path}/php.log");
         fs::write(directory.path().join("php.ini"), [php::settings(endpoint), vec![log]].concat().join("\n"))
             .expect("php.ini is written");
-        fs::write(directory.path().join("php.log"), "").expect("the log is there");
+        fs::write(directory.path().join("php.log"), "").expect("the log is created");
         // A PHP with threads (ZTS) runs in an MPM with threads.
         let mpm = mpm();
         // Debian's PHP module is named php_module in every version.
@@ -60,7 +60,7 @@ impl Apache {
             .arg("-DFOREGROUND")
             .arg("-f")
             .arg(&file)
-            // Debian loads more modules; none of them is needed.
+            // Debian's php.ini files would load more modules, which are not needed.
             .env("PHP_INI_SCAN_DIR", "")
             // Apache forwards some signals to its whole process group.
             .process_group(0)
@@ -70,7 +70,7 @@ impl Apache {
             .spawn()
             .expect("apache2 is installed: scripts/install-deps test");
         let mut apache = Self { child, address, directory };
-        wait::until_true("Apache serves", || {
+        wait::until_true("Apache is ready", || {
             let ended = apache.child.try_wait().expect("a child");
             assert!(ended.is_none(), "{}\n{}", apache.read("output"), apache.log());
             apache.starts() == 1
@@ -105,12 +105,12 @@ impl Apache {
         (head.starts_with("HTTP/1.1 200 ") && length.parse() == Ok(body.len())).then(|| body.to_owned())
     }
 
-    /// Whether each child has one thread.
+    /// Whether the MPM is prefork: each child has one thread.
     pub fn is_prefork(&self) -> bool {
         mpm() == "prefork"
     }
 
-    /// Whether it accepts requests.
+    /// Whether Apache accepts connections.
     pub fn listens(&self) -> bool {
         TcpStream::connect(self.address).is_ok()
     }
@@ -121,24 +121,24 @@ impl Apache {
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
-    /// Sends a signal that restarts it, and waits for the restart.
+    /// Sends a signal that restarts Apache, and waits for the restart.
     pub fn restart(&self, signal: Signal) {
-        let so_far = self.starts();
+        let before = self.starts();
         self.signal(signal);
-        wait::until_true("Apache has started anew", || self.starts() > so_far);
+        wait::until_true("Apache has restarted", || self.starts() > before);
     }
 
     /// Number of starts and restarts.
     pub fn starts(&self) -> usize {
-        self.log().matches(SERVES).count()
+        self.log().matches(READY).count()
     }
 
-    /// Waits until it has ended.
+    /// Waits for the end of Apache.
     pub fn ended(&mut self) -> ExitStatus {
         wait::until("Apache ends", || self.child.try_wait().ok().flatten())
     }
 
-    /// PHP's error log of all children.
+    /// The PHP error log of all children.
     pub fn php_log(&self) -> String {
         self.read("php.log")
     }

@@ -1,4 +1,5 @@
-//! A WAMP v1 client that implements handshake and frames itself, so tests see every byte. Masks with zeros, which is allowed.
+//! A WAMP v1 client that implements handshake and frames itself, so that tests see every byte. The masking key is zero, which
+//! RFC 6455 allows.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -17,7 +18,7 @@ use crate::wait::LIMIT;
 /// `Sec-WebSocket-Protocol` of OroPlatform's JavaScript.
 pub const WAMP: &str = "Sec-WebSocket-Protocol: wamp\r\n";
 
-/// `Sec-WebSocket-Protocol` of our own browser client.
+/// `Sec-WebSocket-Protocol` of Orosync's browser client.
 pub const OROSYNC: &str = "Sec-WebSocket-Protocol: orosync.1, wamp\r\n";
 
 /// A connection to a server, before or after its handshake.
@@ -52,46 +53,46 @@ pub enum Received {
 }
 
 impl Client {
-    /// A session of a back-office user; the greeting is read.
+    /// Opens a session of a back-office user, and reads WELCOME.
     pub fn user(server: &Server, offer: &str, uid: u64) -> Self {
         Self::with_ticket(server, offer, &ticket(Role::User, Some(uid)))
     }
 
-    /// A session without a ticket; the greeting is read.
+    /// Opens a session without a ticket, and reads WELCOME.
     pub fn anonymous(server: &Server, offer: &str) -> Self {
         Self::anonymous_at(server.address(), offer)
     }
 
-    /// The same at another address of the server.
+    /// Like [`Client::anonymous`], at this address.
     pub fn anonymous_at(address: SocketAddr, offer: &str) -> Self {
         let mut client = Self::connect_to(address);
-        client.greet("/", offer);
+        client.open_session("/", offer);
         client
     }
 
-    /// A session with this ticket; the greeting is read.
+    /// Opens a session with this ticket, and reads WELCOME.
     pub fn with_ticket(server: &Server, offer: &str, ticket: &str) -> Self {
         let mut client = Self::connect(server);
-        client.greet(&format!("/ws?ticket={ticket}"), offer);
+        client.open_session(&format!("/ws?ticket={ticket}"), offer);
         client
     }
 
-    /// A connection that has not sent anything.
+    /// Opens a connection without sending anything.
     pub fn connect(server: &Server) -> Self {
         Self::connect_to(server.address())
     }
 
-    /// The same to another address of the server.
+    /// Like [`Client::connect`], to this address.
     pub fn connect_to(address: SocketAddr) -> Self {
         Self::over(Stream::Tcp(tcp_to(address)))
     }
 
-    /// The same over TLS, to a server with this certificate.
+    /// Like [`Client::connect_to`], over TLS, to a server with this certificate.
     pub fn connect_tls(address: SocketAddr, certificate: &Certificate) -> Self {
         Self::over_tls(tcp_to(address), certificate)
     }
 
-    /// The same from this local address.
+    /// Like [`Client::connect_tls`], from this local address.
     pub fn connect_tls_from(source: IpAddr, address: SocketAddr, certificate: &Certificate) -> Self {
         Self::over_tls(tcp_from(source, address), certificate)
     }
@@ -106,7 +107,7 @@ impl Client {
         Self { stream, received: Vec::new(), head: String::new() }
     }
 
-    /// The same over the server's unix socket.
+    /// Like [`Client::connect`], over the server's unix socket.
     pub fn connect_unix(server: &Server) -> Self {
         let stream = UnixStream::connect(server.socket()).expect("the server listens");
         stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
@@ -178,12 +179,12 @@ impl Client {
         }
     }
 
-    /// The same for a server that may have closed the session while this client was still writing.
+    /// Like [`Client::receive`], if the server may close the session while this client is writing.
     pub fn receive_or_reset(&mut self) -> Received {
         loop {
             match self.next_frame() {
                 Received::Ping => {
-                    // After an error the end comes next.
+                    // If this fails, the next read returns the end.
                     let _ = self.try_send(&frame(10, b""));
                 }
                 other => return other,
@@ -200,14 +201,14 @@ impl Client {
                     8 => Received::Close(u16::from_be_bytes([payload[0], payload[1]])),
                     9 => Received::Ping,
                     10 => Received::Pong,
-                    other => panic!("a server of WAMP v1 never sends a frame of type {other}"),
+                    other => panic!("a WAMP v1 server sends no frames of type {other}"),
                 };
             }
             match self.read_more() {
                 Ok(0) => return Received::End,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Received::End,
-                Err(error) => panic!("nothing came: {error}"),
+                Err(error) => panic!("nothing was received: {error}"),
             }
         }
     }
@@ -225,25 +226,25 @@ impl Client {
             if let Some(at) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(self.read_more().expect("an answer comes") > 0, "the server ended the connection");
+            assert!(self.read_more().expect("the server answers") > 0, "the server closed the connection");
         };
         self.head = String::from_utf8(self.received.drain(..end).collect()).expect("a head is ASCII");
     }
 
-    /// The result of one read, to see what the server sent in one write.
+    /// The bytes of one read, which show what the server sent in one write.
     pub fn read_once(&mut self) -> Vec<u8> {
-        self.read_more().expect("bytes come");
+        self.read_more().expect("the server sends");
         std::mem::take(&mut self.received)
     }
 
-    /// The same; the server may close the connection.
+    /// Like [`Client::read_once`], if the server may close the connection.
     pub fn read_once_or_end(&mut self) -> Vec<u8> {
-        // The connection was reset before anything was read.
+        // An error means that the connection was reset before any byte was read.
         let _ = self.read_more();
         std::mem::take(&mut self.received)
     }
 
-    /// Everything until the server closes the connection.
+    /// All bytes until the server closes the connection.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         while self.read_more().is_ok_and(|length| length > 0) {}
         std::mem::take(&mut self.received)
@@ -251,7 +252,7 @@ impl Client {
 
     /// Shuts down the writing half of the connection.
     pub fn finish(&self) {
-        // An error means that the other end has already closed it.
+        // An error means that the server has already closed it.
         let _ = match &self.stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Tls(stream) => stream.sock.shutdown(Shutdown::Write),
@@ -269,16 +270,16 @@ impl Client {
         .expect("a socket option");
     }
 
-    /// The underlying connection, after everything received was read.
+    /// The underlying connection. Asserts that all received bytes were read.
     pub fn into_tcp(self) -> TcpStream {
-        assert!(self.received.is_empty(), "something came that nobody has read");
+        assert!(self.received.is_empty(), "received bytes were not read");
         match self.stream {
             Stream::Tcp(stream) => stream,
             Stream::Tls(_) | Stream::Unix(_) => panic!("not a plain TCP connection"),
         }
     }
 
-    fn greet(&mut self, target: &str, offer: &str) {
+    fn open_session(&mut self, target: &str, offer: &str) {
         let head = self.handshake(target, offer);
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let welcome = self.text();
@@ -312,17 +313,17 @@ impl Client {
 }
 
 fn tcp_to(address: SocketAddr) -> TcpStream {
-    patient(TcpStream::connect(address).expect("the server listens"))
+    with_options(TcpStream::connect(address).expect("the server listens"))
 }
 
 fn tcp_from(source: IpAddr, address: SocketAddr) -> TcpStream {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     rustix::net::bind(&socket, &SocketAddr::from((source, 0))).expect("an address of this machine");
     rustix::net::connect(&socket, &address).expect("the server listens");
-    patient(TcpStream::from(socket))
+    with_options(TcpStream::from(socket))
 }
 
-fn patient(stream: TcpStream) -> TcpStream {
+fn with_options(stream: TcpStream) -> TcpStream {
     stream.set_nodelay(true).expect("a socket option");
     stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
     stream

@@ -1,5 +1,5 @@
-//! Well-behaved sessions that receive a steady stream of numbers while something else happens, and check completeness, order
-//! and latency.
+//! Well-behaved sessions that receive a steady stream of numbers while a test disturbs the server, and check that the numbers
+//! are complete and in order. Latencies are measured.
 //!
 //! One thread publishes a number every few milliseconds, another reads all sessions. Both end with the crowd.
 
@@ -40,33 +40,33 @@ struct Shared {
     published: AtomicUsize,
     /// The last number that all sessions have received.
     received: AtomicUsize,
-    /// Latencies of all sessions since the last query, in microseconds.
+    /// Latencies of all sessions since the last call of `take_latencies`, in microseconds.
     latencies: Mutex<Vec<u64>>,
-    /// Violations: what should not have happened.
-    complaints: Mutex<Vec<String>>,
-    ends: AtomicBool,
+    /// Missing or reordered numbers, unexpected frames, closed sessions.
+    violations: Mutex<Vec<String>>,
+    should_end: AtomicBool,
 }
 
 /// Latencies in microseconds.
 #[derive(Debug, Default)]
 pub struct Latencies(Vec<u64>);
 
-struct Member {
+struct Session {
     stream: TcpStream,
     unread: Vec<u8>,
     received: usize,
 }
 
 impl Crowd {
-    /// Opens so many subscribed sessions, each of another user, and starts to publish numbers.
-    pub fn start(server: &Server, sessions: u64) -> Self {
-        let members = (1..=sessions)
+    /// Opens this number of subscribed sessions, each of a different user, and starts to publish numbers.
+    pub fn start(server: &Server, count: u64) -> Self {
+        let sessions = (1..=count)
             .map(|uid| {
                 let mut client = Client::user(server, OROSYNC, uid);
                 client.subscribe(TOPIC);
                 let stream = client.into_tcp();
                 stream.set_nonblocking(true).expect("a socket option");
-                Member { stream, unread: Vec::new(), received: 0 }
+                Session { stream, unread: Vec::new(), received: 0 }
             })
             .collect();
         let shared = Arc::new(Shared {
@@ -74,8 +74,8 @@ impl Crowd {
             published: AtomicUsize::new(0),
             received: AtomicUsize::new(0),
             latencies: Mutex::default(),
-            complaints: Mutex::default(),
-            ends: AtomicBool::new(false),
+            violations: Mutex::default(),
+            should_end: AtomicBool::new(false),
         });
         let endpoint = server.endpoint().parse().expect("an endpoint");
         let signer = Signer::from_secret(SECRET.as_bytes()).expect("long enough");
@@ -83,37 +83,37 @@ impl Crowd {
         let (for_publisher, for_reader) = (Arc::clone(&shared), Arc::clone(&shared));
         Self {
             publisher: Some(thread::spawn(move || for_publisher.publish(publisher))),
-            reader: Some(thread::spawn(move || for_reader.read(members))),
+            reader: Some(thread::spawn(move || for_reader.read(sessions))),
             shared,
         }
     }
 
-    /// Latencies while `act` runs, and until at least `numbers` numbers have been received.
+    /// Runs `act` and waits until all sessions have received at least `numbers` numbers. Returns the latencies of that time.
     pub fn during(&self, numbers: usize, act: impl FnOnce()) -> Latencies {
         self.take_latencies();
         let from = self.shared.received.load(Ordering::SeqCst);
         act();
-        wait::until_true("everybody receives", || {
+        wait::until_true("all sessions receive numbers", || {
             self.assert_no_violation();
             self.shared.received.load(Ordering::SeqCst) >= from + numbers
         });
         Latencies(self.take_latencies())
     }
 
-    /// Whether all sessions are open and have received all numbers so far, in order.
+    /// Asserts that all sessions are open and have received all numbers so far, in order.
     pub fn assert_no_violation(&self) {
-        let complaints = self.shared.complaints.lock().expect("no reader has panicked");
-        assert!(complaints.is_empty(), "{complaints:#?}");
+        let violations = self.shared.violations.lock().expect("no reader has panicked");
+        assert!(violations.is_empty(), "{violations:#?}");
     }
 
-    /// Ends the crowd. Asserts that every session has received everything published.
+    /// Ends the crowd. Asserts that every session has received every published number.
     pub fn finish(mut self) {
-        self.shared.ends.store(true, Ordering::SeqCst);
+        self.shared.should_end.store(true, Ordering::SeqCst);
         if let Some(publisher) = self.publisher.take() {
             publisher.join().expect("the publisher has not panicked");
         }
         let published = self.shared.published.load(Ordering::SeqCst);
-        wait::until_true("everybody has received everything", || {
+        wait::until_true("all sessions have received all numbers", || {
             self.assert_no_violation();
             self.shared.received.load(Ordering::SeqCst) == published
         });
@@ -126,7 +126,7 @@ impl Crowd {
 
 impl Drop for Crowd {
     fn drop(&mut self) {
-        self.shared.ends.store(true, Ordering::SeqCst);
+        self.shared.should_end.store(true, Ordering::SeqCst);
         // The reader ends with the sessions; a panic of either thread has been reported by then.
         for thread in [self.publisher.take(), self.reader.take()].into_iter().flatten() {
             let _ = thread.join();
@@ -150,7 +150,7 @@ impl Latencies {
 impl Shared {
     fn publish(&self, mut publisher: Publisher) {
         let topic = Topic::parse(TOPIC).expect("a topic");
-        while !self.ends.load(Ordering::SeqCst) {
+        while !self.should_end.load(Ordering::SeqCst) {
             let number = self.published.fetch_add(1, Ordering::SeqCst);
             let json = format!("[{number},{}]", self.begin.elapsed().as_micros());
             let message = Message {
@@ -161,48 +161,48 @@ impl Shared {
             publisher.publish(message.lend()).expect("the queue has room");
             thread::sleep(INTERVAL);
         }
-        assert!(publisher.flush(wait::LIMIT), "not everything was acknowledged");
+        assert!(publisher.flush(wait::LIMIT), "unacknowledged numbers");
     }
 
-    fn read(&self, mut members: Vec<Member>) {
+    fn read(&self, mut sessions: Vec<Session>) {
         let published = || self.published.load(Ordering::SeqCst);
         let slowest =
-            |members: &[Member]| members.iter().map(|member| member.received).min().unwrap_or_default();
-        while !(self.ends.load(Ordering::SeqCst) && slowest(&members) == published()) {
+            |sessions: &[Session]| sessions.iter().map(|session| session.received).min().unwrap_or_default();
+        while !(self.should_end.load(Ordering::SeqCst) && slowest(&sessions) == published()) {
             let mut watched: Vec<PollFd<'_>> =
-                members.iter().map(|member| PollFd::new(&member.stream, PollFlags::IN)).collect();
+                sessions.iter().map(|session| PollFd::new(&session.stream, PollFlags::IN)).collect();
             poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }))
                 .expect("sockets can be polled");
             let ready: Vec<bool> = watched.iter().map(|watched| !watched.revents().is_empty()).collect();
             let mut latencies = Vec::new();
-            for (member, _) in members.iter_mut().zip(ready).filter(|(_, is_ready)| *is_ready) {
-                if let Err(complaint) = member.read(self.begin, &mut latencies) {
-                    self.complaints.lock().expect("nobody has panicked").push(complaint);
+            for (session, _) in sessions.iter_mut().zip(ready).filter(|(_, is_ready)| *is_ready) {
+                if let Err(violation) = session.read(self.begin, &mut latencies) {
+                    self.violations.lock().expect("no reader has panicked").push(violation);
                     return;
                 }
             }
-            self.latencies.lock().expect("nobody has panicked").extend(latencies);
-            self.received.store(slowest(&members), Ordering::SeqCst);
+            self.latencies.lock().expect("no reader has panicked").extend(latencies);
+            self.received.store(slowest(&sessions), Ordering::SeqCst);
         }
     }
 }
 
-impl Member {
+impl Session {
     fn read(&mut self, begin: Instant, latencies: &mut Vec<u64>) -> Result<(), String> {
         let mut buffer = [0; 16 << 10];
         match self.stream.read(&mut buffer) {
-            Ok(0) => return Err("a session of the crowd was ended".to_owned()),
+            Ok(0) => return Err("a session of the crowd was closed".to_owned()),
             Ok(length) => self.unread.extend_from_slice(&buffer[..length]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(format!("a session of the crowd broke: {error}")),
         }
         while let Some(frame) = self.take_frame() {
-            // Pings need no answer: the test ends before the server's timeout.
+            // Pings are not answered: the test ends before the server's timeout.
             if frame.0 != 0x81 {
                 if frame.0 == 0x89 {
                     continue;
                 }
-                return Err(format!("a frame of the kind {:#x} came", frame.0));
+                return Err(format!("a frame with the first byte {:#x} was received", frame.0));
             }
             let text = String::from_utf8_lossy(&frame.1).into_owned();
             let mut numbers = text.rsplit(['[', ',', ']']).filter_map(|number| number.parse::<u64>().ok());
@@ -210,7 +210,7 @@ impl Member {
                 return Err(format!("no number: {text}"));
             };
             if number != self.received as u64 {
-                return Err(format!("number {number} came instead of {}", self.received));
+                return Err(format!("number {number} was received instead of {}", self.received));
             }
             self.received += 1;
             latencies

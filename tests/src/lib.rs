@@ -1,11 +1,11 @@
 //! Harness of the end-to-end tests: starts the real programs on free ports and stops them on drop.
 //!
-//! - [`address`]: addresses that no other program uses
+//! - [`address`]: free addresses for other programs
 //! - [`apache`]: Apache with PHP as its module
 //! - [`auditor`]: a session that moves from node to node and records received events
 //! - [`certificate`]: a certificate for TLS
 //! - [`client`]: a WAMP v1 client for byte-exact tests
-//! - [`crowd`]: well-behaved sessions while something else happens
+//! - [`crowd`]: well-behaved sessions that check delivery while a test disturbs the server
 //! - [`network`]: network namespaces that drop packets
 //! - [`nodes`]: several servers on one Redis
 //! - [`php`]: PHP on the command line, and PHP-FPM
@@ -16,7 +16,7 @@
 //! - [`server`]: a running `orosync-server`
 //! - [`source`]: a publisher in the test's own process
 //! - [`traffic`]: steady traffic of PHP processes, and checks of its delivery
-//! - [`wait`]: waiting for conditions instead of sleeping
+//! - [`wait`]: waits for conditions with a time limit
 
 pub mod address;
 pub mod apache;

@@ -1,4 +1,4 @@
-//! Two network namespaces with a router between them that can drop all packets, to make links half-open.
+//! Two network namespaces with a router between them that can drop all packets, which makes connections half-open.
 //!
 //! Needs root and the programs `unshare`, `nsenter` (util-linux) and `ip` (iproute2). The machine's own network is unchanged.
 
@@ -26,7 +26,7 @@ struct Namespace(Child);
 const FAR: &str = "10.77.1.1";
 
 impl Network {
-    /// Creates two connected sides. The error says why this is not possible here.
+    /// Creates two connected sides. The error is the reason why this machine does not allow it.
     pub fn new() -> Result<Self, String> {
         let network = Self { near: Namespace::new()?, router: Namespace::new()?, far: Namespace::new()? };
         let (router, forward) = (&network.router, "/proc/sys/net/ipv4/ip_forward");
@@ -55,7 +55,7 @@ impl Network {
         self.far.enter(|| TcpListener::bind((FAR, 0)).expect("a free port"))
     }
 
-    /// Runs a function on the near side, on its own thread; sockets that it opens belong to that side.
+    /// Runs a function on its own thread on the near side. Sockets that it opens belong to that side.
     pub fn near<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         self.near.enter(act)
     }
@@ -93,10 +93,10 @@ impl Namespace {
         let namespace = File::open(format!("/proc/{}/ns/net", self.0.id())).expect("it lives");
         let inside = || {
             move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), Some(LinkNameSpaceType::Network))
-                .expect("whoever may make a namespace may enter it");
+                .expect("the creator of a namespace may enter it");
             act()
         };
-        thread::scope(|scope| scope.spawn(inside).join()).expect("what was done there did not panic")
+        thread::scope(|scope| scope.spawn(inside).join()).expect("the function did not panic")
     }
 }
 

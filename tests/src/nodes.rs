@@ -9,12 +9,12 @@ use crate::redis::LIMIT;
 use crate::server::Server;
 use crate::wait;
 
-/// Nodes with the same secret, named by their number. Killed on drop.
+/// Nodes with the same secret, identified by their number. Killed on drop.
 #[derive(Debug)]
 pub struct Nodes(Vec<Option<Server>>);
 
 impl Nodes {
-    /// Starts so many nodes on the Redis of this URL, with additional configuration (TOML without `[broker]`). Waits until they
+    /// Starts `count` nodes on the Redis of this URL, with additional configuration (TOML without `[broker]`). Waits until they
     /// are ready.
     pub fn start(count: usize, url: &str, configuration: &str) -> Self {
         let configuration = format!("{configuration}\n{}", broker(url));
@@ -29,12 +29,12 @@ impl Nodes {
         nodes
     }
 
-    /// The node of this number.
+    /// The node with this number.
     pub fn node(&self, number: usize) -> &Server {
         self.0[number].as_ref().expect("it was started")
     }
 
-    /// The node of this number, mutable, to read its log.
+    /// The node with this number, mutable, to read its log.
     pub fn node_mut(&mut self, number: usize) -> &mut Server {
         self.0[number].as_mut().expect("it was started")
     }

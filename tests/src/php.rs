@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{SECRET, artefact, wait};
 
-/// Runs a script (without `<?php`) on the command line. It publishes to `endpoint`.
+/// Runs a script (without `<?php`) on the command line, with this endpoint.
 pub fn run(endpoint: &str, script: &str) -> Output {
     command(endpoint).arg("-r").arg(script).output().expect("php starts")
 }
@@ -55,7 +55,7 @@ pub struct Fpm {
 }
 
 impl Fpm {
-    /// Starts PHP-FPM with `workers` workers that publish to `endpoint`, and additional lines for the pool.
+    /// Starts PHP-FPM with `workers` workers, this endpoint, and additional lines for the pool.
     pub fn start(endpoint: &str, workers: usize, pool: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path();
@@ -111,13 +111,13 @@ impl Fpm {
         output.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned())
     }
 
-    /// Sends a signal to the master.
+    /// Sends a signal to the master process.
     pub fn signal(&self, signal: Signal) {
         // An error means that it has already ended.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
-    /// Stops it gracefully with SIGQUIT, as a service manager does: running requests finish first.
+    /// Stops PHP-FPM gracefully with SIGQUIT, as a service manager does. Running requests finish first.
     pub fn quit(&mut self) -> ExitStatus {
         self.signal(Signal::QUIT);
         wait::until("php-fpm ends", || self.child.try_wait().ok().flatten())
@@ -128,12 +128,12 @@ impl Fpm {
         self.child.id()
     }
 
-    /// PHP's error log of all workers.
+    /// The PHP error log of all workers.
     pub fn php_log(&self) -> String {
         fs::read_to_string(self.directory.path().join("php.log")).unwrap_or_default()
     }
 
-    /// The master's log.
+    /// The log of the master process.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("fpm.log")).unwrap_or_default()
     }
@@ -163,7 +163,7 @@ fn program() -> PathBuf {
         .expect("php-fpm is installed: scripts/install-deps test")
 }
 
-/// The part of `FastCGI` 1.0 that one request to a responder needs.
+/// The subset of `FastCGI` 1.0 that one request to a responder needs.
 mod fast_cgi {
     const BEGIN_REQUEST: u8 = 1;
     const PARAMS: u8 = 4;

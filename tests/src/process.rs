@@ -1,4 +1,4 @@
-//! Signals to processes of the tests.
+//! Signals to the processes that tests start.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ pub(crate) fn freeze(pid: Pid) {
     let _ = kill_process(pid, Signal::STOP);
     // Threads stop some time after the signal is sent.
     let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
-    wait::until_true("every thread stands", || {
+    wait::until_true("all threads are stopped", || {
         fs::read_dir(&tasks).expect("it runs").all(|task| {
             let stat = fs::read_to_string(task.expect("it can be listed").path().join("stat"));
             stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))

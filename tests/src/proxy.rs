@@ -1,4 +1,4 @@
-//! A TCP proxy between publishers and a server that forwards bytes and simulates network failures.
+//! A TCP proxy between publishers and a server. It forwards bytes and injects network failures.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,37 +9,37 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
-/// A TCP proxy that simulates network failures. Its connections are closed on drop.
+/// A TCP proxy that injects network failures. Its connections are closed on drop.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-/// The fate of one connection.
+/// The failure that is injected into one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is forwarded unchanged.
+    /// None: the connection is forwarded unchanged.
     None,
-    /// It is reset on both sides after so many bytes of the publisher, even within a frame.
+    /// The connection is reset on both sides after this number of bytes from the publisher, even within a frame.
     Reset {
-        /// Bytes that are forwarded before.
+        /// Number of bytes that are forwarded first.
         after: usize,
     },
-    /// Nothing is forwarded after so many bytes of the server; its next message is lost with the connection.
+    /// The connection is reset after this number of bytes from the server: its next message is lost.
     LoseAnswer {
-        /// Bytes that are forwarded before.
+        /// Number of bytes that are forwarded first.
         after: usize,
     },
-    /// It is accepted and read, but never answered.
-    Mute,
-    /// It is closed when both sides were silent for so long.
+    /// The connection is accepted and read, but never answered.
+    NoAnswer,
+    /// The connection is closed after both sides have been silent for this time.
     CloseIdle(Duration),
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// The server's address; `None` closes new connections.
+    /// The server's address. `None` closes new connections at once.
     target: Mutex<Option<SocketAddr>>,
     faults: Mutex<Faults>,
     attempts: Mutex<Vec<Instant>>,
@@ -68,7 +68,7 @@ impl Proxy {
         proxy
     }
 
-    /// A proxy to this server, with this listener.
+    /// A proxy with this listener, without a server: it closes each connection at once.
     pub fn behind(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
@@ -86,8 +86,8 @@ impl Proxy {
                 }
                 let Ok(stream) = stream else { continue };
                 locked(&accepting.attempts).push(Instant::now());
-                let passing = Arc::clone(&accepting);
-                thread::spawn(move || passing.pass(&stream));
+                let forwarding = Arc::clone(&accepting);
+                thread::spawn(move || forwarding.accept(&stream));
             }
         });
         Self { address, shared }
@@ -113,12 +113,12 @@ impl Proxy {
         *locked(&self.shared.target) = None;
     }
 
-    /// Sets the function that decides the fate of each new connection.
+    /// Sets the function that returns the failure of each new connection.
     pub fn inject(&self, faults: impl FnMut() -> Fault + Send + 'static) {
         locked(&self.shared.faults).0 = Box::new(faults);
     }
 
-    /// Times of all connections, including those closed at once.
+    /// Times of all connection attempts, including those closed at once.
     pub fn attempts(&self) -> Vec<Instant> {
         locked(&self.shared.attempts).clone()
     }
@@ -132,23 +132,23 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Release);
-        // Wakes the accepting thread; if it cannot be reached from here, it ends with the test.
+        // Wakes the accepting thread. If the listener cannot be reached from here, the thread ends with the test.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_millis(100));
     }
 }
 
 impl Shared {
-    fn pass(&self, publisher: &TcpStream) {
+    fn accept(&self, publisher: &TcpStream) {
         let fault = (locked(&self.faults).0)();
         let target = *locked(&self.target);
         let Some(target) = target else { return };
         self.open.fetch_add(1, Ordering::AcqRel);
-        // Errors of a connection are expected: the proxy breaks connections.
-        let _ = self.pass_on(publisher, target, fault);
+        // Errors are expected, because the proxy breaks connections.
+        let _ = self.forward(publisher, target, fault);
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn pass_on(&self, publisher: &TcpStream, target: SocketAddr, fault: Fault) -> io::Result<()> {
+    fn forward(&self, publisher: &TcpStream, target: SocketAddr, fault: Fault) -> io::Result<()> {
         if fault == Fault::NoAnswer {
             let mut publisher = publisher;
             io::copy(&mut publisher, &mut io::sink())?;
@@ -158,14 +158,14 @@ impl Shared {
         let pair = Pair {
             publisher,
             server: &server,
-            is_heard: AtomicBool::new(false),
+            has_traffic: AtomicBool::new(false),
             is_reset: AtomicBool::new(false),
         };
         for end in [publisher, &server] {
             end.set_nodelay(true)?;
-            // On a timeout it checks whether the test has ended and whether the connection is idle.
+            // On a read timeout, `copy` checks whether the test has ended and whether the connection is idle.
             end.set_read_timeout(Some(match fault {
-                Fault::CloseIdle(patience) => patience,
+                Fault::CloseIdle(timeout) => timeout,
                 _ => Duration::from_millis(200),
             }))?;
         }
@@ -176,7 +176,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Forwards the bytes of one side up to a limit, then cuts the connection.
+    /// Forwards up to `limit` bytes of one side, then resets the connection.
     fn copy(&self, pair: &Pair<'_>, mut from: &TcpStream, mut to: &TcpStream, fault: Fault, limit: usize) {
         let mut buffer = vec![0; 64 << 10];
         let mut left = limit;
@@ -185,8 +185,8 @@ impl Shared {
                 Ok(0) => break pair.end(),
                 Ok(length) => length,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    let is_idle =
-                        matches!(fault, Fault::CloseIdle(_)) && !pair.is_heard.swap(false, Ordering::AcqRel);
+                    let is_idle = matches!(fault, Fault::CloseIdle(_))
+                        && !pair.has_traffic.swap(false, Ordering::AcqRel);
                     if is_idle || self.ended.load(Ordering::Acquire) {
                         break pair.end();
                     }
@@ -194,13 +194,13 @@ impl Shared {
                 }
                 Err(_) => break pair.reset(),
             };
-            pair.is_heard.store(true, Ordering::Release);
-            let passed = length.min(left);
-            if to.write_all(&buffer[..passed]).is_err() {
+            pair.has_traffic.store(true, Ordering::Release);
+            let forwarded = length.min(left);
+            if to.write_all(&buffer[..forwarded]).is_err() {
                 break pair.reset();
             }
-            left -= passed;
-            if passed < length {
+            left -= forwarded;
+            if forwarded < length {
                 break pair.reset();
             }
         }
@@ -211,7 +211,7 @@ impl Shared {
 struct Pair<'a> {
     publisher: &'a TcpStream,
     server: &'a TcpStream,
-    is_heard: AtomicBool,
+    has_traffic: AtomicBool,
     is_reset: AtomicBool,
 }
 
@@ -222,7 +222,7 @@ impl Pair<'_> {
             return;
         }
         for end in [self.publisher, self.server] {
-            // It may have already ended.
+            // An error means that it has already ended.
             let _ = end.shutdown(Shutdown::Both);
         }
     }

@@ -1,4 +1,4 @@
-//! Calls of a session about a topic's history: `orosync/subscribe`, and events with positions.
+//! Calls of a session that recover events: `orosync/subscribe`, and events with positions.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::client::Client;
 /// An event and its position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Opaque to clients.
+    /// The position, opaque to clients.
     pub position: String,
     /// The payload as published.
     pub payload: Value,
@@ -16,22 +16,22 @@ pub struct Event {
 /// The answer of `orosync/subscribe`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recovery {
-    /// The topic's position; later messages arrive as events.
+    /// The topic's position. Later messages arrive as events.
     pub position: String,
     /// Whether `events` contains all missed events.
     pub complete: bool,
-    /// Oldest first.
+    /// The recovered events, oldest first.
     pub events: Vec<Event>,
 }
 
-/// A CALLERROR.
+/// A CALLERROR message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
     /// The procedure, or the refused topic.
     pub uri: String,
-    /// The reason for people.
+    /// The reason, as a sentence.
     pub sentence: String,
-    /// The code, like an HTTP status.
+    /// The code, as in HTTP.
     pub code: u64,
 }
 
@@ -64,7 +64,7 @@ impl Client {
         }
     }
 
-    /// Subscribes by `orosync/subscribe`.
+    /// Subscribes with `orosync/subscribe`.
     pub fn recover(&mut self, topic: &str, options: &Value) -> Recovery {
         let answer = self.call("orosync/subscribe", &[json!(topic), options.clone()]);
         recovery(&answer.unwrap_or_else(|refused| panic!("{topic}: {refused:?}")))
@@ -80,13 +80,13 @@ impl Client {
         assert_eq!(self.call("orosync/ping", &[]), Ok(Value::Null));
     }
 
-    /// The next message. Asserts that it is an event of this topic with a position.
+    /// The next message, which must be an event of this topic with a position.
     pub fn event(&mut self, topic: &str) -> Event {
         event(topic, &self.text())
     }
 }
 
-/// The result of `orosync/subscribe`; asserts that it has no other members.
+/// Parses the result of `orosync/subscribe`. Asserts that it has no other members.
 pub fn recovery(answer: &Value) -> Recovery {
     let mut members: Vec<&String> = answer.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
     members.sort();
@@ -98,7 +98,7 @@ pub fn recovery(answer: &Value) -> Recovery {
     }
 }
 
-/// `[8, topic, payload, position]`; asserts that there are no other elements.
+/// Parses `[8, topic, payload, position]`. Asserts that there are no other elements.
 pub fn event(topic: &str, text: &str) -> Event {
     match serde_json::from_str::<Vec<Value>>(text).unwrap_or_default().as_slice() {
         [kind, of, payload, at] if *kind == 8 && *of == topic => {

@@ -12,7 +12,7 @@ use crate::{SECRET, wait};
 /// The close code for "reconnect with a new ticket".
 pub const NEW_TICKET: Received = Received::Close(4010);
 
-/// The result of a procedure without arguments.
+/// Calls a procedure without arguments and returns its result.
 pub fn call(client: &mut Client, procedure: &str) -> Value {
     client.send_text(&json!([2, "1", procedure]).to_string());
     let answer: Value = serde_json::from_str(&client.text()).expect("JSON");
@@ -57,10 +57,10 @@ pub fn disconnect(server: &Server, whom: &Disconnect) {
     let options = Options::new(server.endpoint().parse().expect("an endpoint"), signer());
     let mut publisher = Publisher::new(options);
     publisher.publish(whom.message().expect("a message").lend()).expect("the queue has room");
-    assert!(publisher.flush(wait::LIMIT), "it was not acknowledged");
+    assert!(publisher.flush(wait::LIMIT), "the disconnect was not acknowledged");
 }
 
-/// The signer of publishers' tickets.
+/// The signer of the publishers' tickets.
 pub fn signer() -> Signer {
     Signer::from_secret(SECRET.as_bytes()).expect("long enough")
 }

@@ -30,18 +30,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on a free loopback port and a unix socket, with the defaults otherwise, but without its own `oro/ping`.
+    /// Starts a server on a free loopback port and a unix socket, with `oro_ping_seconds = 0` and the defaults otherwise.
     pub fn start() -> Self {
         Self::start_with("")
     }
 
-    /// The same with additional configuration (TOML).
+    /// Like [`Server::start`], with additional configuration (TOML).
     pub fn start_with(configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         Self::launch(directory, "127.0.0.1:0", configuration, &[])
     }
 
-    /// The same with `OROSYNC_` variables.
+    /// Like [`Server::start`], with these `OROSYNC_` variables.
     pub fn start_with_environment(environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         Self::launch(directory, "127.0.0.1:0", "", environment)
@@ -61,7 +61,7 @@ impl Server {
         self.start_again()
     }
 
-    /// Starts another server in place of one that has ended.
+    /// Starts another server on the port and unix socket of this one, which has ended.
     #[must_use]
     pub fn start_again(mut self) -> Self {
         let address = self.address.to_string();
@@ -73,13 +73,13 @@ impl Server {
         Self::launch(directory, &address, &configuration, &[])
     }
 
-    /// The same with additional configuration and this descriptor limit.
+    /// Like [`Server::start_with`], with this limit of open descriptors.
     pub fn start_with_descriptors(descriptors: u64, configuration: &str) -> Self {
         let script = format!("ulimit -n {descriptors} && exec \"$@\"");
         Self::start_through(&script, Stdio::null(), configuration)
     }
 
-    /// The same, started by a shell script that gets the command as `"$@"`, with this standard input.
+    /// Like [`Server::start_with`], started by a shell script that gets the command as `"$@"`, with this standard input.
     pub fn start_through(script: &str, input: impl Into<Stdio>, configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut shell = Command::new("sh");
@@ -129,20 +129,20 @@ impl Server {
                 }
             }
         });
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, directory, address: nowhere, admin: nowhere, log, lines: Vec::new() };
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { child, directory, address: unknown, admin: unknown, log, lines: Vec::new() };
         server.await_line("orosync-server is ready");
         server.address = server.logged_address("listening");
         server.admin = server.logged_address("listening for health checks and metrics");
         server
     }
 
-    /// Address for browsers.
+    /// The address for browsers.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The listening address with these words in `bind`.
+    /// The listening address whose entry in `bind` ends with these words.
     pub fn address_with(&self, words: &str) -> SocketAddr {
         let mut lines = self.listening("listening").into_iter();
         let found = lines.find_map(|address| address.strip_suffix(words)?.trim_end().parse().ok());
@@ -164,7 +164,7 @@ impl Server {
         format!("unix:{}", self.socket().display())
     }
 
-    /// Path of the secret's file.
+    /// The path of the secret's file.
     pub fn secret_file(&self) -> PathBuf {
         self.directory.path().join("secret")
     }
@@ -180,17 +180,17 @@ impl Server {
         let _ = kill_process(self.pid(), signal);
     }
 
-    /// Stops all its threads until [`Server::thaw`].
+    /// Stops all threads of the process until [`Server::thaw`].
     pub fn freeze(&self) {
         process::freeze(self.pid());
     }
 
-    /// Continues after [`Server::freeze`].
+    /// Continues all threads after [`Server::freeze`].
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub fn wait(&mut self) -> ExitStatus {
         wait::until("the server ends", || self.child.try_wait().ok().flatten())
     }
@@ -200,12 +200,12 @@ impl Server {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Its process id.
+    /// The process id.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// Its resident memory.
+    /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero())).unwrap_or_default();
@@ -215,7 +215,7 @@ impl Server {
         kilobytes.expect("a running process has memory") * 1024
     }
 
-    /// Number of its open descriptors.
+    /// Number of open descriptors.
     pub fn descriptors(&self) -> usize {
         let open = fs::read_dir(format!("/proc/{}/fd", self.pid().as_raw_nonzero()));
         open.expect("it runs").count()
@@ -235,7 +235,7 @@ impl Server {
         &self.lines
     }
 
-    /// A metric's value; 0 if there is no such line.
+    /// The value of a metric, or 0 if the metric is not reported.
     pub fn metric(&self, name_and_labels: &str) -> f64 {
         let text = http_get(self.admin, "/metrics");
         text.lines()
@@ -243,14 +243,14 @@ impl Server {
             .unwrap_or(0.0)
     }
 
-    /// Waits until a metric has this value; it may change a moment after a client sees the effect.
+    /// Waits until a metric has this value. It may change shortly after a client sees the effect.
     pub fn await_metric(&self, name_and_labels: &str, value: f64) {
         wait::until_true(&format!("{name_and_labels} is {value}"), || {
             (self.metric(name_and_labels) - value).abs() < f64::EPSILON
         });
     }
 
-    /// Requests a path from the admin port.
+    /// Requests a path from the admin port. Returns the whole response.
     pub fn admin(&self, path: &str) -> String {
         http_get(self.admin, path)
     }
@@ -258,7 +258,7 @@ impl Server {
     fn logged_address(&self, message: &str) -> SocketAddr {
         let addresses = self.listening(message);
         let first = addresses.iter().find_map(|address| address.split(' ').next()?.parse().ok());
-        first.expect("the server says where it listens")
+        first.expect("the server logs its addresses")
     }
 
     fn listening(&self, message: &str) -> Vec<String> {
@@ -280,7 +280,7 @@ impl Drop for Server {
     }
 }
 
-/// The program, without arguments and without `OROSYNC_` variables of this environment.
+/// `orosync-server` without arguments and without the `OROSYNC_` variables of this environment.
 pub fn command() -> Command {
     let mut command = Command::new(artefact("OROSYNC_SERVER_BIN", "orosync-server"));
     without_settings(&mut command);
@@ -309,12 +309,12 @@ pub fn ticket(role: Role, uid: Option<u64>) -> String {
     signer().issue(&identity, now(), 300, rand::random()).expect("a ticket")
 }
 
-/// An anonymous ticket for pages of these hosts.
+/// An anonymous ticket that is valid for pages of these hosts only.
 pub fn ticket_for_pages(hosts: &[&str]) -> String {
     let origins: Vec<_> = hosts.iter().map(|host| OriginPattern::parse(host).expect("a host")).collect();
     let terms = Terms { origins: &origins, until: None };
-    let issued = signer().issue_with(terms, &Identity::anonymous(), now(), 300, rand::random());
-    issued.expect("a ticket")
+    let ticket = signer().mint_on(terms, &Identity::anonymous(), now(), 300, rand::random());
+    ticket.expect("a ticket")
 }
 
 fn signer() -> Signer {
@@ -342,8 +342,8 @@ pub fn need_descriptors(needed: u64) {
 
 fn http_get(address: SocketAddr, path: &str) -> String {
     let mut connection = TcpStream::connect(address).expect("the admin port answers");
-    write!(connection, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("a request is sent");
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("the admin port reads");
     let mut answer = String::new();
-    connection.read_to_string(&mut answer).expect("an answer comes");
+    connection.read_to_string(&mut answer).expect("the admin port answers");
     answer
 }

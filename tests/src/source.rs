@@ -13,12 +13,12 @@ use crate::{SECRET, wait};
 pub struct Source(Publisher);
 
 impl Source {
-    /// A publisher to this endpoint.
+    /// A publisher that connects to this endpoint.
     pub fn to(endpoint: &str) -> Self {
         Self::with_secret(endpoint, SECRET)
     }
 
-    /// A publisher to a server with this secret.
+    /// A publisher that signs its tickets with this secret.
     pub fn with_secret(endpoint: &str, secret: &str) -> Self {
         let signer = Signer::from_secret(secret.as_bytes()).expect("long enough");
         Self(Publisher::new(Options::new(endpoint.parse().expect("an endpoint"), signer)))
@@ -42,8 +42,8 @@ impl Source {
         }
     }
 
-    /// Publishes each payload to all subscribers and waits for the acknowledgements: then all are in the history and written to
-    /// every subscribed session.
+    /// Publishes each payload to all subscribers and waits for the acknowledgements. Afterwards all are in the history and written
+    /// to every subscribed session.
     pub fn publish_all(&mut self, topic: &str, payloads: impl IntoIterator<Item = impl Into<Value>>) {
         for payload in payloads {
             self.publish(topic, &payload.into());
@@ -51,9 +51,9 @@ impl Source {
         self.flush();
     }
 
-    /// Waits until everything is acknowledged.
+    /// Waits until all messages are acknowledged.
     pub fn flush(&mut self) {
-        assert!(self.0.flush(wait::LIMIT), "not everything was acknowledged: {:?}", self.0.status());
+        assert!(self.0.flush(wait::LIMIT), "unacknowledged messages: {:?}", self.0.status());
     }
 
     /// Number of reconnects.

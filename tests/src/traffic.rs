@@ -1,4 +1,4 @@
-//! Steady traffic of real PHP processes, and checks of its delivery: nothing missing, nothing duplicated, everything in order.
+//! Steady traffic of real PHP processes, and checks that all of it is delivered once and in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use crate::php;
 /// The topic of all traffic; anyone may subscribe.
 pub const TOPIC: &str = "oro/ping";
 
-/// Publishes `[publisher, 0]`, `[publisher, 1]`, ... until its standard input ends, then prints the number of accepted messages.
+/// Publishes `[publisher, 0]`, `[publisher, 1]`, ... until its standard input ends, then prints its final report as JSON.
 const PUBLISHER: &str = r#"
     [$publisher, $rate] = [(int) $argv[1], (int) $argv[2]];
     stream_set_blocking(STDIN, false);
@@ -52,7 +52,7 @@ pub struct Report {
 }
 
 impl Publishers {
-    /// Starts `count` processes that publish `rate` messages a second each. `settings` are php.ini settings.
+    /// Starts `count` processes that publish `rate` messages a second each, with these php.ini settings.
     pub fn start(endpoint: &str, count: usize, rate: usize, settings: &[&str]) -> Self {
         let publisher = |number: usize| {
             let mut command: Command = php::command(endpoint);
@@ -71,34 +71,34 @@ impl Publishers {
         Self((0..count).map(publisher).collect())
     }
 
-    /// Ends them, and waits until they have ended.
+    /// Ends the processes and returns their reports.
     pub fn finish(mut self) -> Vec<Report> {
         for publisher in &mut self.0 {
             let mut input = publisher.input.take().expect("it was not finished before");
-            // If it has ended before, its report is missing below.
+            // A process that has already ended fails below, because its report is missing.
             let _ = input.write_all(b"end\n");
         }
         let end = |publisher: &mut Publisher| {
             let mut line = String::new();
             let output = publisher.child.stdout.take().expect("it is piped");
-            BufReader::new(output).read_line(&mut line).expect("php says how it ended");
+            BufReader::new(output).read_line(&mut line).expect("php prints its report");
             let mut log = String::new();
             let errors = publisher.child.stderr.take().expect("it is piped");
             BufReader::new(errors).read_to_string(&mut log).expect("text");
-            let told: serde_json::Value =
-                serde_json::from_str(&line).unwrap_or_else(|_| panic!("php says {line:?}"));
+            let report: serde_json::Value =
+                serde_json::from_str(&line).unwrap_or_else(|_| panic!("php printed {line:?}"));
             Report {
-                accepted: usize::try_from(told["accepted"].as_u64().expect("a number")).expect("so few"),
-                flushed: told["flushed"] == true,
-                reconnects: told["reconnects"].as_u64().expect("a number"),
-                last_error: told["last_error"].as_str().unwrap_or_default().to_owned(),
+                accepted: usize::try_from(report["accepted"].as_u64().expect("a number")).expect("so few"),
+                flushed: report["flushed"] == true,
+                reconnects: report["reconnects"].as_u64().expect("a number"),
+                last_error: report["last_error"].as_str().unwrap_or_default().to_owned(),
                 log,
             }
         };
         self.0.iter_mut().map(end).collect()
     }
 
-    /// The process ids.
+    /// Process ids of the publishers.
     pub fn pids(&self) -> Vec<u32> {
         self.0.iter().map(|publisher| publisher.child.id()).collect()
     }
@@ -114,7 +114,7 @@ impl Drop for Publishers {
     }
 }
 
-/// One session's events in order of arrival: publisher and number.
+/// A session's events in order of arrival: publisher and number.
 pub type Events = Vec<(usize, usize)>;
 
 /// A session that receives events on its own thread until it ends.
@@ -148,9 +148,9 @@ impl Subscriber {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Waits until the session has ended. Returns all events, and how it ended.
+    /// Waits for the end of the session. Returns all events, and the last frame or the end of the stream.
     pub fn ended(self) -> (Events, Received) {
-        self.reader.join().expect("every event is one of the publishers'")
+        self.reader.join().expect("all events are from these publishers")
     }
 }
 
@@ -161,40 +161,41 @@ pub fn event(text: &str) -> (usize, usize) {
     event
 }
 
-/// Asserts that the numbers of each publisher are consecutive within one session, starting with any number.
+/// Asserts that the numbers of each publisher are consecutive within a session, starting with any number.
 pub fn assert_contiguous(events: &Events) {
     let mut last: BTreeMap<usize, usize> = BTreeMap::new();
     for (publisher, number) in events {
         if let Some(last) = last.insert(*publisher, *number) {
-            assert_eq!(*number, last + 1, "publisher {publisher}: {number} came after {last}");
+            assert_eq!(*number, last + 1, "publisher {publisher}: {number} follows {last}");
         }
     }
 }
 
-/// Asserts that the numbers of each publisher increase within one session; some may be missing.
+/// Asserts that the numbers of each publisher increase within a session. Numbers may be missing.
 pub fn assert_in_order(events: &Events) {
     let mut last: BTreeMap<usize, usize> = BTreeMap::new();
     for (publisher, number) in events {
         if let Some(last) = last.insert(*publisher, *number) {
-            assert!(*number > last, "publisher {publisher}: {number} came after {last}");
+            assert!(*number > last, "publisher {publisher}: {number} follows {last}");
         }
     }
 }
 
-/// Asserts that everything accepted has arrived in one of the sessions.
+/// Asserts that every accepted message was acknowledged and has arrived in at least one of the sessions.
 pub fn assert_complete<'a>(sessions: impl IntoIterator<Item = &'a Events>, publishers: &[Report]) {
     assert_flushed(publishers);
     assert_accepted(sessions, publishers.iter().map(|ended| ended.accepted));
 }
 
-/// Asserts that everything accepted was acknowledged.
+/// Asserts that every accepted message was acknowledged.
 pub fn assert_flushed(publishers: &[Report]) {
     for (publisher, ended) in publishers.iter().enumerate() {
-        assert!(ended.flushed, "publisher {publisher} was not acknowledged everything: {ended:?}");
+        assert!(ended.flushed, "publisher {publisher} has unacknowledged messages: {ended:?}");
     }
 }
 
-/// Asserts that everything has arrived in one of the sessions, for publishers with so many accepted messages.
+/// Asserts that every message has arrived in at least one of the sessions. `accepted` is the number of accepted messages of
+/// each publisher.
 pub fn assert_accepted<'a>(
     sessions: impl IntoIterator<Item = &'a Events>,
     accepted: impl IntoIterator<Item = usize>,
@@ -205,7 +206,7 @@ pub fn assert_accepted<'a>(
             (0..accepted).filter(|number| !seen.contains(&(publisher, *number))).collect();
         assert!(
             missing.is_empty(),
-            "publisher {publisher}: {} of {accepted} accepted messages never came, the first {:?}",
+            "publisher {publisher}: {} of {accepted} accepted messages did not arrive, the first {:?}",
             missing.len(),
             &missing[..missing.len().min(10)]
         );

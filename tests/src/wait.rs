@@ -1,35 +1,35 @@
-//! Waiting for a condition with a limit, instead of sleeping.
+//! Waits for conditions with a time limit, so that tests do not sleep.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Maximum wait of a test for anything. Far longer than needed: it bounds failures, not successes.
+/// Default time limit of a wait. It is far longer than any success takes, so it only bounds failures.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// Waits until `condition` returns a value.
 ///
 /// # Panics
 ///
-/// After [`LIMIT`], naming what it waited for.
+/// After [`LIMIT`], with `what` in the message.
 pub fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     until_within(LIMIT, what, condition)
 }
 
-/// The same with another limit, for slow programs.
+/// Like [`until`], with another time limit, for slow programs.
 pub fn until_within<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + limit;
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < end, "waited {limit:?} in vain: {what}");
+        assert!(Instant::now() < end, "timed out after {limit:?}: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Lets time pass in a test of something that must not happen; `why` says what.
+/// Sleeps in a test of something that must not happen. Prints the reason `why`.
 pub fn let_pass(time: Duration, why: &str) {
-    println!("{time:?} pass: {why}");
+    println!("waiting for {time:?}: {why}");
     thread::sleep(time);
 }
 

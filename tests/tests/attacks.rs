@@ -1,5 +1,5 @@
-//! Attacks from one machine beside 200 well-behaved sessions: these receive everything in order, none is closed, and the
-//! server's memory returns to its previous level.
+//! Attacks from one machine while 200 well-behaved sessions are open: these sessions receive everything in order, none is
+//! closed, and the server's memory returns to its previous level.
 //!
 //! Latencies with and without the attack are printed but not asserted: `cargo test --package orosync-tests --test attacks --
 //! --nocapture --test-threads 1`.
@@ -25,40 +25,39 @@ const CROWD: u64 = 200;
 /// Repetitions of each attack.
 const ATTACKS: usize = 3;
 
-/// Minimum count of numbers that the crowd receives during an attack.
+/// Minimum number of events that the crowd receives during an attack.
 const NUMBERS: usize = 100;
 
-/// Time within which the server's allocator returns free memory (`.cargo/config.toml`).
-const GIVEN_BACK: Duration = Duration::from_secs(2);
+/// Time within which the server's allocator returns free memory to the system (`.cargo/config.toml`).
+const RELEASE_TIME: Duration = Duration::from_secs(2);
 
 /// Nice value of a thread.
 const LOWEST_PRIORITY: i32 = 19;
 
-/// A topic of any name, for the attacks that need many.
+/// A pattern for the attacks that need many topics.
 const CONFIGURATION: &str = "[[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"user\"\n";
 
-/// Held by the running attack. On a small machine two concurrent attacks would share the crowds' processor and disturb each
-/// other.
-static UNDER_WAY: Mutex<()> = Mutex::new(());
+/// Held by the running attack, because on a small machine concurrent attacks would compete for the same processor.
+static RUNNING: Mutex<()> = Mutex::new(());
 
-/// Runs an attack several times, beside the crowd.
+/// Runs an attack several times while the crowd receives events.
 fn withstand(what: &str, attack: impl Fn(&Server) + Send) {
-    // An attack that failed before leaves nothing behind that this one would meet.
-    let _under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
-    // On a thread of its own, with which its processors and its priority end.
+    // A failed attack does not affect the next one.
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    // On its own thread, because the thread's processors and priority are changed.
     thread::scope(|scope| {
         scope.spawn(|| {
-            let server = start_apart();
+            let server = start_on_other_processors();
             let crowd = Crowd::start(&server, CROWD);
-            be_attacked(&server, crowd, what, attack);
+            attack_repeatedly(&server, crowd, what, attack);
         });
     });
 }
 
 /// Starts a server on one half of the processors, and moves this thread and its later threads to the other half, because real
 /// browsers and attackers run on other machines.
-fn start_apart() -> Server {
-    let all = sched_getaffinity(None).expect("a thread may ask for that");
+fn start_on_other_processors() -> Server {
+    let all = sched_getaffinity(None).expect("a thread may read its processors");
     let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|processor| all.is_set(*processor)).collect();
     let (ours, its) = processors.split_at(processors.len() / 2);
     if ours.is_empty() {
@@ -71,15 +70,15 @@ fn start_apart() -> Server {
     for processor in ours {
         set.set(*processor);
     }
-    sched_setaffinity(None, &set).expect("a thread may have fewer");
+    sched_setaffinity(None, &set).expect("a thread may reduce its processors");
     server
 }
 
-fn be_attacked(server: &Server, crowd: Crowd, what: &str, attack: impl Fn(&Server)) {
+fn attack_repeatedly(server: &Server, crowd: Crowd, what: &str, attack: impl Fn(&Server)) {
     let quiet = crowd.during(ATTACKS * NUMBERS, || ()).p99();
     let descriptors = server.descriptors();
-    // Crowd and attacker share processors: the attacker gets what the crowd leaves.
-    setpriority_process(None, LOWEST_PRIORITY).expect("anybody may have less");
+    // The crowd and the attacker share processors. The crowd has priority.
+    setpriority_process(None, LOWEST_PRIORITY).expect("a thread may lower its priority");
     let mut latencies = Latencies::default();
     let mut after = [0; ATTACKS];
     for bytes in &mut after {
@@ -92,30 +91,30 @@ fn be_attacked(server: &Server, crowd: Crowd, what: &str, attack: impl Fn(&Serve
         ratio(under_attack, quiet),
         after.map(|bytes| bytes >> 10),
     );
-    // The first one makes the server as large as it gets; the others must leave nothing.
+    // The first attack grows the server to its maximum. The others must not grow it further.
     let (first, last) = (after[0], after[ATTACKS - 1]);
     assert!(last <= first + first / 10, "{last} bytes, after {first}");
-    wait::until_true("every descriptor is given back", || server.descriptors() <= descriptors);
+    wait::until_true("all descriptors are closed", || server.descriptors() <= descriptors);
     crowd.finish();
 }
 
-#[expect(clippy::cast_precision_loss, reason = "microseconds of a test, for a person")]
+#[expect(clippy::cast_precision_loss, reason = "microseconds, for display")]
 fn ratio(this: u64, that: u64) -> f64 {
     this as f64 / that.max(1) as f64
 }
 
-/// The server's memory when only the crowd is left and no more memory is returned.
+/// The server's memory in bytes when only the crowd is left and the memory no longer shrinks.
 fn settled_bytes(server: &Server) -> u64 {
     #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
     server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, CROWD as f64);
     server.await_metric(r#"orosync_sessions_open{protocol="wamp"}"#, 0.0);
     let (mut least, mut since) = (u64::MAX, Instant::now());
-    wait::until("the memory becomes no less", || {
+    wait::until("the memory no longer shrinks", || {
         let bytes = server.resident_bytes();
         if bytes < least {
             (least, since) = (bytes, Instant::now());
         }
-        (since.elapsed() > GIVEN_BACK).then_some(least)
+        (since.elapsed() > RELEASE_TIME).then_some(least)
     })
 }
 
@@ -130,14 +129,14 @@ fn users(server: &Server, count: u64) -> Vec<Client> {
 /// Floods from so many sessions; asserts that each is closed with this code.
 fn flood(server: &Server, sessions: u64, bytes: &[u8], code: u16) {
     for mut client in users(server, sessions) {
-        // The server may close before it has everything.
+        // The server may close the connection before everything is sent.
         let _ = client.try_send(bytes);
         let mut received = client.receive_or_reset();
-        // Answers that were given before the bound was reached.
+        // Skips the answers that were sent before the limit was reached.
         while matches!(received, Received::Text(_) | Received::Pong) {
             received = client.receive_or_reset();
         }
-        // What was on its way when the server had had enough may reset the connection.
+        // Data that arrives after the server has closed the session may reset the connection.
         assert!(
             matches!(received, Received::Close(found) if found == code) || received == Received::End,
             "{received:?}"
@@ -158,7 +157,7 @@ fn a_thousand_half_open_handshakes_do_not_affect_other_sessions() {
 
 #[test]
 fn a_flood_of_handshakes_does_not_affect_other_sessions() {
-    withstand("2,000 handshakes, refused and good", |server| {
+    withstand("2,000 handshakes, half of them refused", |server| {
         for number in 0..2000 {
             let mut client = Client::connect(server);
             let target = if number % 2 == 0 { "/" } else { "/?ticket=nonsense" };
@@ -170,7 +169,7 @@ fn a_flood_of_handshakes_does_not_affect_other_sessions() {
 
 #[test]
 fn short_lived_connections_do_not_affect_other_sessions() {
-    withstand("5,000 connections that come and go", |server| {
+    withstand("5,000 short-lived connections", |server| {
         for _ in 0..5000 {
             drop(TcpStream::connect(server.address()).expect("the server listens"));
         }
@@ -241,7 +240,7 @@ fn a_flood_of_subscriptions_is_refused_and_then_closed_with_4009() {
 
 #[test]
 fn a_hundred_thousand_topics_are_served_and_their_memory_is_released() {
-    // Other topics each time: what is kept of a topic would not be found in the same one.
+    // Each round uses different topics, because a leak per topic would not show with the same ones.
     let round = AtomicUsize::new(0);
     withstand("100,000 topics", |server| {
         let round = round.fetch_add(1, Ordering::Relaxed);
@@ -278,7 +277,7 @@ fn deeply_nested_json_is_closed_with_1007() {
     let (lists, objects) = (20_000, 10_000);
     let deep_list = format!(r#"[7,"oro/ping",{}{}]"#, "[".repeat(lists), "]".repeat(lists));
     let deep_object = format!(r#"[7,"oro/ping",{}1{}]"#, r#"{"":"#.repeat(objects), "}".repeat(objects));
-    withstand("100 times deep JSON", |server| {
+    withstand("100 messages of deeply nested JSON", |server| {
         flood(server, 50, &frame(1, deep_list.as_bytes()), 1007);
         flood(server, 50, &frame(1, deep_object.as_bytes()), 1007);
     });
@@ -286,21 +285,21 @@ fn deeply_nested_json_is_closed_with_1007() {
 
 #[test]
 fn frames_marked_as_compressed_are_closed_with_1002() {
-    withstand("100 messages that look compressed", |server| {
-        // The first bit of an extension, with which permessage-deflate marks what it has compressed.
+    withstand("100 messages marked as compressed", |server| {
+        // RSV1, which permessage-deflate sets on compressed messages.
         let mut message = frame(1, &[0xaa; 5000]);
         message[0] |= 0b0100_0000;
         flood(server, 100, &message, 1002);
     });
 }
 
-/// Not an attack: 500 pages behind one address in the second after a restart.
+/// Not an attack: 500 pages behind one address reconnect in the second after a restart.
 #[test]
 fn five_hundred_pages_that_reconnect_at_once_with_twenty_subscriptions_each_are_served() {
     let server = Server::start();
-    let mut former = users(&server, 500);
+    let mut old = users(&server, 500);
     let server = server.restart();
-    for client in &mut former {
+    for client in &mut old {
         assert_eq!(client.receive_or_reset(), Received::End);
     }
     let mut pages = connect(&server, 500);
@@ -317,7 +316,7 @@ fn five_hundred_pages_that_reconnect_at_once_with_twenty_subscriptions_each_are_
     }
     for page in &mut pages {
         page.send_text(r#"[2,"1","orosync/session"]"#);
-        assert!(page.text().starts_with(r#"[3,"1","#), "all its subscriptions were taken without a word");
+        assert!(page.text().starts_with(r#"[3,"1","#), "all its subscriptions were accepted");
     }
     server.await_metric("orosync_subscriptions", 10_000.0);
     assert!(server.metric(r#"orosync_sessions_closed_total{reason="too_many_messages"}"#) < 1.0);

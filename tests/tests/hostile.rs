@@ -8,12 +8,12 @@ use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
 use orosync_tests::php;
 use orosync_tests::server::{self, Server};
 
-/// The same bytes on each run: a failure can be repeated.
+/// Pseudo-random bytes, the same in each run, so that a failure can be reproduced.
 struct Noise(u64);
 
 impl Noise {
     fn next(&mut self) -> u64 {
-        // Xorshift (Marsaglia 2003): any sequence that wanders will do.
+        // Xorshift (Marsaglia 2003).
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -25,14 +25,14 @@ impl Noise {
     }
 }
 
-fn serves(server: &Server) {
+fn assert_serves(server: &Server) {
     let mut client = Client::user(server, WAMP, 1);
     client.subscribe("oro/ping");
     php::output(&server.endpoint(), r#"orosync_publish("oro/ping", 1); orosync_flush();"#);
     assert_eq!(client.text(), r#"[8,"oro\/ping",1]"#);
 }
 
-fn no_session_is_left(server: &Server) {
+fn assert_no_session_left(server: &Server) {
     for protocol in ["wamp", "orosync", "link"] {
         server.await_metric(&format!("orosync_sessions_open{{protocol=\"{protocol}\"}}"), 0.0);
     }
@@ -60,8 +60,8 @@ fn random_bytes_before_and_after_a_handshake_do_not_affect_other_sessions() {
         }
         client.finish();
     }
-    serves(&server);
-    no_session_is_left(&server);
+    assert_serves(&server);
+    assert_no_session_left(&server);
     assert!(server.is_running());
 }
 
@@ -78,15 +78,15 @@ fn an_invalid_message_closes_only_its_own_session_with_the_matching_code() {
         (frame(3, b""), 1002),
         (frame(0, b"continued from nothing"), 1002),
         (b"\x81\x02hi".to_vec(), 1002),
-        // A frame of 2^63-1 bytes, of which nothing follows.
+        // The header of a frame of 2^63-1 bytes, without the payload.
         (b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0".to_vec(), 1009),
     ] {
         let mut client = Client::user(&server, OROSYNC, 1);
         client.send(&bytes);
         assert_eq!(client.receive(), Received::Close(code), "{:?}", bytes.get(..20));
     }
-    serves(&server);
-    no_session_is_left(&server);
+    assert_serves(&server);
+    assert_no_session_left(&server);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn the_memory_of_a_large_message_is_released_after_it_is_processed() {
         assert!(client.text().starts_with(r#"[3,"1","#));
     }
     let kept = server.resident_bytes().saturating_sub(before) / SESSIONS;
-    assert!(kept < 20_000, "{kept} bytes stay for each session");
+    assert!(kept < 20_000, "{kept} bytes per session are not released");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn incomplete_and_oversized_handshakes_are_answered_with_an_error() {
     assert!(String::from_utf8_lossy(&large.read_to_end()).starts_with("HTTP/1.1 431 "));
     let mut cookies = Client::connect(&server);
     let head = cookies.handshake("/", &format!("Cookie: {}\r\n", "x".repeat(9_000)));
-    assert!(head.starts_with("HTTP/1.1 101 "), "cookies of 8 KiB are normal life: {head}");
+    assert!(head.starts_with("HTTP/1.1 101 "), "cookies of 8 KiB are common: {head}");
 }
 
 #[test]
@@ -165,33 +165,33 @@ fn a_silent_session_is_pinged_and_closed_if_it_does_not_answer() {
     ]);
     let mut silent = Client::user(&server, WAMP, 1);
     assert_eq!(silent.read_once(), b"\x89\x00");
-    assert!(silent.read_to_end().is_empty(), "dropped without a Close frame");
+    assert!(silent.read_to_end().is_empty(), "closed without a Close frame");
     server.await_metric(r#"orosync_sessions_closed_total{reason="unresponsive"}"#, 1.0);
 }
 
 #[test]
 fn a_server_whose_admin_port_is_in_use_starts_without_it_and_logs_the_setting() {
-    let another = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken = another.local_addr().expect("an address");
-    let place = Server::start();
+    let other_listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = other_listener.local_addr().expect("an address");
+    let other = Server::start();
     let mut server = server::command()
         .args(["serve", "--bind", &format!("127.0.0.2:{}", taken.port() - 1), "--secret-file"])
-        .arg(place.secret_file())
+        .arg(other.secret_file())
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    let mut said = Vec::new();
+    let mut log = Vec::new();
     for line in BufReader::new(server.stderr.take().expect("its log is piped")).lines() {
-        said.push(line.expect("its log is text"));
-        if said.iter().any(|line| line.contains("orosync-server is ready")) {
+        log.push(line.expect("its log is text"));
+        if log.iter().any(|line| line.contains("orosync-server is ready")) {
             break;
         }
     }
     server.kill().and_then(|()| server.wait()).expect("it ends");
-    let said = said.join("\n");
-    assert!(said.contains(&format!("admin_bind: cannot listen on {taken}")), "{said}");
-    assert!(said.contains("no health checks and no metrics"), "{said}");
-    assert!(said.contains("orosync-server is ready"), "{said}");
+    let log = log.join("\n");
+    assert!(log.contains(&format!("admin_bind: cannot listen on {taken}")), "{log}");
+    assert!(log.contains("no health checks and no metrics"), "{log}");
+    assert!(log.contains("orosync-server is ready"), "{log}");
 }
 
 #[test]
@@ -202,13 +202,13 @@ fn a_server_whose_address_is_in_use_reports_the_address_and_what_to_do() {
         .arg(server.secret_file())
         .output()
         .expect("it starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
-        said.contains(&server.address().to_string()) && said.contains("Another program uses this address"),
-        "{said}"
+        stderr.contains(&server.address().to_string()) && stderr.contains("Another program listens there"),
+        "{stderr}"
     );
-    // The same for a unix socket that is in use; one that was left behind is taken over.
+    // A unix socket in use is refused too. The restarted server below replaces the socket file that was left behind.
     let output = server::command()
         .args(["serve", "--admin-bind", "", "--bind", &server.unix_endpoint(), "--secret-file"])
         .arg(server.secret_file())

@@ -1,4 +1,4 @@
-//! Under systemd: socket activation, notifications, and the sandbox of the unit.
+//! systemd: socket activation, notifications, and the sandbox of the unit.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use orosync_tests::server::{self, Server};
 use orosync_tests::{php, wait};
 use rustix::process::Signal;
 
-/// As systemd starts a service that has a socket: the socket is descriptor 3.
+/// Starts a command as systemd starts a socket-activated service, with the socket as descriptor 3.
 const WITH_SOCKET: &str = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
 
 fn activated(listener: &TcpListener, bind: &str) -> Server {
@@ -29,7 +29,7 @@ fn a_restart_refuses_no_connection_on_a_socket_that_systemd_holds() {
     first.signal(Signal::TERM);
     assert!(first.wait().success());
 
-    // Nobody accepts now. Browsers and publishers wait.
+    // No server accepts connections now. The browser and the publisher wait.
     let mut browser = Client::connect_to(address);
     browser.send(request("/", WAMP).as_bytes());
     let script = r#"orosync_publish("oro/ping", 1); var_dump(orosync_flush(20));"#;
@@ -48,18 +48,18 @@ fn a_restart_refuses_no_connection_on_a_socket_that_systemd_holds() {
 fn the_server_exits_with_an_error_if_bind_does_not_name_the_socket_from_systemd() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
-    let place = Server::start();
+    let other = Server::start();
     let output = Command::new("timeout")
         .args(["20", "sh", "-c", WITH_SOCKET, "sh"])
         .arg(server::command().get_program())
         .args(["serve", "--admin-bind", "", "--bind", "127.0.0.1:0", "--secret-file"])
-        .arg(place.secret_file())
+        .arg(other.secret_file())
         .stdin(OwnedFd::from(listener))
         .output()
         .expect("it starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("bind does not name {address}")), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains(&format!("bind does not name {address}")), "{stderr}");
 }
 
 #[test]
@@ -70,32 +70,32 @@ fn systemd_is_notified_of_readiness_reload_stop_and_watchdog() {
     socket.set_read_timeout(Some(wait::LIMIT)).expect("a socket option");
     let next = || {
         let mut buffer = [0; 1024];
-        let length = socket.recv(&mut buffer).expect("the server says something");
+        let length = socket.recv(&mut buffer).expect("the server sends a notification");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
-    let await_other_than_life = || loop {
-        let said = next();
-        if said != "WATCHDOG=1\n" {
-            break said;
+    let await_other_than_watchdog = || loop {
+        let notification = next();
+        if notification != "WATCHDOG=1\n" {
+            break notification;
         }
     };
     let path = path.display().to_string();
     let script = format!("export NOTIFY_SOCKET={path} WATCHDOG_USEC=50000 WATCHDOG_PID=$$; exec \"$@\"");
     let mut server = Server::start_through(&script, Stdio::null(), "shards = 4\n");
-    assert_eq!(await_other_than_life(), "READY=1\n");
+    assert_eq!(await_other_than_watchdog(), "READY=1\n");
     for _ in 0..3 {
         assert_eq!(next(), "WATCHDOG=1\n");
     }
     server.signal(Signal::HUP);
-    let reloading = await_other_than_life();
+    let reloading = await_other_than_watchdog();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
-    assert_eq!(await_other_than_life(), "READY=1\n");
+    assert_eq!(await_other_than_watchdog(), "READY=1\n");
     server.signal(Signal::TERM);
-    assert_eq!(await_other_than_life(), "STOPPING=1\n");
+    assert_eq!(await_other_than_watchdog(), "STOPPING=1\n");
     assert!(server.wait().success());
 }
 
-/// `systemd-analyze`, which `scripts/install-deps test` installs.
+/// Runs `systemd-analyze` in the directory of the units. Returns success and the output. `scripts/install-deps test` installs it.
 fn analyze(arguments: &[&str]) -> (bool, String) {
     let output = Command::new("systemd-analyze")
         .args(["--no-pager"])
@@ -103,8 +103,8 @@ fn analyze(arguments: &[&str]) -> (bool, String) {
         .current_dir(units())
         .output()
         .expect("systemd-analyze starts. Install it: scripts/install-deps test");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
 }
 
 fn units() -> std::path::PathBuf {
@@ -113,11 +113,11 @@ fn units() -> std::path::PathBuf {
 
 #[test]
 fn the_units_exposure_level_is_below_2() {
-    let (done, said) = analyze(&["security", "--offline=true", "./orosync-server.service"]);
-    assert!(done, "{said}");
-    let level = said.split("Overall exposure level for orosync-server.service: ").nth(1);
+    let (is_ok, printed) = analyze(&["security", "--offline=true", "./orosync-server.service"]);
+    assert!(is_ok, "{printed}");
+    let level = printed.split("Overall exposure level for orosync-server.service: ").nth(1);
     let level: f64 = level.and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("a level");
-    assert!(level < 2.0, "{said}");
+    assert!(level < 2.0, "{printed}");
 }
 
 #[test]
@@ -139,14 +139,14 @@ fn the_units_agree_with_the_server_and_with_the_documents() {
     );
     let users = std::fs::read_to_string(units().join("orosync.sysusers")).expect("the user");
     assert!(users.contains("u orosync "));
-    // Behind a reverse proxy: nobody else's machine, and the address that the document's configuration names.
+    // For a reverse proxy on the same machine, at the address in the configuration of docs/deploy.md.
     let socket = std::fs::read_to_string(units().join("orosync-server.socket")).expect("the socket");
     assert!(socket.contains("\nListenStream=127.0.0.1:8080\n"));
     let document = std::fs::read_to_string(units().join("../../docs/deploy.md")).expect("the document");
     assert!(document.contains("# /etc/orosync/orosync.toml\nbind = [\"127.0.0.1:8080\"]\n"));
 }
 
-/// What `make install` puts below a directory, for this prefix.
+/// Runs `make install` with this directory as DESTDIR and this prefix.
 fn install(destination: &Path, prefix: &str) {
     let php = php::command("");
     let extension =
@@ -170,13 +170,13 @@ fn systemd_verifies_the_units_that_make_install_writes() {
     let unit = installed.join("orosync-server.service");
     let text = std::fs::read_to_string(&unit).expect("the unit is installed");
     assert!(text.contains("\nExecStart=/usr/bin/orosync-server serve "), "{text}");
-    // Its program is below the directory of the test alone.
+    // The program exists only below the test's directory.
     let program = directory.path().join("usr/bin/orosync-server").display().to_string();
     std::fs::write(&unit, text.replace("/usr/bin/orosync-server", &program)).expect("the unit is written");
     let paths = ["orosync-server.service", "orosync-server.socket"]
         .map(|name| installed.join(name).display().to_string());
-    let (done, said) = analyze(&["verify", "--man=no", "--recursive-errors=no", &paths[0], &paths[1]]);
-    assert!(done && said.is_empty(), "{said}");
+    let (is_ok, printed) = analyze(&["verify", "--man=no", "--recursive-errors=no", &paths[0], &paths[1]]);
+    assert!(is_ok && printed.is_empty(), "{printed}");
     assert!(directory.path().join("usr/lib/sysusers.d/orosync.conf").exists());
 }
 

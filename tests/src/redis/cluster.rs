@@ -9,9 +9,9 @@ use crate::wait;
 /// Number of slots of a Cluster.
 pub const SLOTS: u16 = 16_384;
 
-/// A Cluster of three primaries with a third of the slots each, and with a number of replicas each.
+/// A Cluster of three primaries, each with a third of the slots and the same number of replicas.
 ///
-/// Servers are named by their number, which does not change with their role; 0, 1 and 2 start as primaries, 3, 4 and 5 as their
+/// Servers are identified by a number that does not change with their role: 0, 1 and 2 start as primaries, 3, 4 and 5 as their
 /// replicas.
 #[derive(Debug)]
 pub struct Cluster {
@@ -20,8 +20,8 @@ pub struct Cluster {
 
 const PRIMARIES: usize = 3;
 
-/// Number of keys moved with one command.
-const MOVED_AT_ONCE: &str = "100";
+/// Maximum number of keys moved with one command.
+const KEYS_PER_MOVE: &str = "100";
 
 /// A range of slots, and the port of their primary.
 struct Range {
@@ -36,7 +36,7 @@ impl Cluster {
         Self::start_with(0, "")
     }
 
-    /// A Cluster with so many replicas per primary, and additional lines of `redis.conf` for each server.
+    /// A Cluster with `replicas` replicas per primary and additional lines of `redis.conf` for each server.
     pub fn start_with(replicas: usize, configuration: &str) -> Self {
         let configuration = format!("cluster-enabled yes\ncluster-node-timeout 1000\n{configuration}");
         let number_of_servers = PRIMARIES * (1 + replicas);
@@ -53,19 +53,19 @@ impl Cluster {
         format!("redis+cluster://{}", addresses.join(","))
     }
 
-    /// The server of this number.
+    /// The server with this number.
     pub fn server(&self, number: usize) -> &Redis {
         &self.servers[number]
     }
 
-    /// The server of this number, mutable, to stop and restart it.
+    /// The server with this number, mutable, to stop and restart it.
     pub fn server_mut(&mut self, number: usize) -> &mut Redis {
         &mut self.servers[number]
     }
 
     /// The slot of a key.
     pub fn slot(&self, key: &str) -> u16 {
-        self.running().next().expect("one runs").ask(&["CLUSTER", "KEYSLOT", key])
+        self.running().next().expect("a server runs").ask(&["CLUSTER", "KEYSLOT", key])
     }
 
     /// The number of this slot's primary, once all running servers agree.
@@ -105,7 +105,7 @@ impl Cluster {
         wait::until_within(LIMIT, "a slot has moved", || {
             move_keys(source, target, &name);
             target.run(&command);
-            // The server refuses while it has keys.
+            // The server refuses the command while it has keys of the slot.
             source.try_ask::<()>(&command).ok()
         });
         assert_eq!(self.owner(slot), to);
@@ -129,7 +129,7 @@ impl Cluster {
     pub fn wait_until_settled(&self) {
         let known = self.servers.len().to_string();
         for server in self.running() {
-            wait::until_within(LIMIT, "the Cluster is served", || {
+            wait::until_within(LIMIT, "the Cluster has settled", || {
                 is_settled(server, &known).ok()?.then_some(())
             });
         }
@@ -154,7 +154,7 @@ impl Cluster {
         self.wait_until_settled();
         let replicas = self.servers.len() / PRIMARIES - 1;
         for primary in &self.servers[..PRIMARIES] {
-            wait::until_within(LIMIT, "the replicas follow", || {
+            wait::until_within(LIMIT, "the replicas are attached", || {
                 (primary.info("connected_slaves") == replicas.to_string()).then_some(())
             });
         }
@@ -213,7 +213,7 @@ fn ranges(server: &Redis) -> RedisResult<Vec<Range>> {
 fn move_keys(from: &Redis, to: &Redis, slot: &str) {
     let (host, port) = (to.address().ip().to_string(), to.address().port().to_string());
     loop {
-        let keys: Vec<String> = from.ask(&["CLUSTER", "GETKEYSINSLOT", slot, MOVED_AT_ONCE]);
+        let keys: Vec<String> = from.ask(&["CLUSTER", "GETKEYSINSLOT", slot, KEYS_PER_MOVE]);
         if keys.is_empty() {
             return;
         }

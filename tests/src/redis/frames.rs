@@ -7,7 +7,7 @@ pub(super) struct Frames {
     at: usize,
     /// Remaining elements of each enclosing array.
     open: Vec<usize>,
-    /// Not RESP (TLS, for example): bytes are passed through.
+    /// Whether the stream is not RESP, for example TLS. Its bytes are forwarded unparsed.
     is_opaque: bool,
 }
 
@@ -82,7 +82,7 @@ impl Frames {
 }
 
 /// Whether a frame is an unsolicited push: in RESP3 every push except confirmations of subscriptions, in RESP2 a message. In
-/// RESP2 an answer that looks like a message is taken for one.
+/// RESP2, an answer that looks like a message counts as one.
 pub(super) fn is_push(frame: &[u8]) -> bool {
     let Some(array) = header(frame, 0).ok().flatten() else { return false };
     let first = || {

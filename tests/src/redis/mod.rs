@@ -3,7 +3,7 @@
 //! - [`Redis`]: one server
 //! - [`ReplicaSet`]: a primary, two replicas, three Sentinels
 //! - [`Cluster`]: three primaries, with or without a replica each
-//! - [`RedisProxy`]: simulates network failures between a client and a server
+//! - [`RedisProxy`]: injects network failures between a client and a server
 //!
 //! The program is Debian's `redis-server`, or the one that `OROSYNC_REDIS_SERVER` names, such as `valkey-server`. All servers
 //! listen on loopback and end on drop.
@@ -24,8 +24,8 @@ use std::env;
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// Maximum wait for an agreement of several servers. A Sentinel pauses for 30 s after its machine stood still, so the limit is
-/// far beyond that.
+/// Time limit for an agreement of several servers. It is far longer than the 30 s for which a Sentinel pauses after its machine
+/// was suspended.
 pub const LIMIT: Duration = Duration::from_mins(2);
 
 /// The program for all servers and Sentinels.

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 /// A TCP port on loopback, reserved against other tests until drop, even while no server listens. The reservation is the UDP
 /// port of the same number.
 ///
-/// It is below the ephemeral ports, and so is the port of the Cluster bus, which is [`BUS`] above it.
+/// The port and that of the Cluster bus, [`BUS`] above it, are below the ephemeral ports.
 #[derive(Debug)]
 pub(super) struct Port {
     number: u16,

@@ -1,4 +1,4 @@
-//! A proxy between a client and a Redis server that simulates network failures.
+//! A proxy between a client and a Redis server that injects network failures.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,10 +14,10 @@ use super::frames::{Frames, is_push};
 use super::port::Port;
 use crate::wait;
 
-/// A proxy in front of one Redis server. Its behaviour can be changed while connections are open and applies to all of them.
-/// Its connections are closed on drop.
+/// A proxy in front of one Redis server. Changes of its behaviour apply to open and new connections. Its connections are closed
+/// on drop.
 ///
-/// TLS is forwarded, but its pushes cannot be distinguished from answers.
+/// With TLS, pushes cannot be distinguished from answers and are forwarded.
 #[derive(Debug)]
 pub struct RedisProxy {
     port: Port,
@@ -28,8 +28,8 @@ pub struct RedisProxy {
 struct Shared {
     target: SocketAddr,
     state: Mutex<State>,
-    swallows: AtomicBool,
-    swallowed: AtomicUsize,
+    drops_pushes: AtomicBool,
+    dropped_pushes: AtomicUsize,
     is_listening: AtomicBool,
     has_ended: AtomicBool,
 }
@@ -42,7 +42,7 @@ struct State {
     connections: Vec<Arc<Connection>>,
 }
 
-/// The two ends of a connection, and what is done with its data.
+/// The two ends of a connection, and its failures.
 #[derive(Debug)]
 struct Connection {
     client: TcpStream,
@@ -57,8 +57,8 @@ enum Direction {
     ToClient,
 }
 
-/// Interval at which the test's wishes are polled.
-const LOOK: Duration = Duration::from_millis(20);
+/// Interval at which the state set by the test is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Maximum number of delayed chunks (up to 64 KiB each) per direction.
 const DELAYED: usize = 256;
@@ -72,8 +72,8 @@ impl RedisProxy {
         let shared = Arc::new(Shared {
             target,
             state: Mutex::new(state),
-            swallows: AtomicBool::new(false),
-            swallowed: AtomicUsize::new(0),
+            drops_pushes: AtomicBool::new(false),
+            dropped_pushes: AtomicUsize::new(0),
             is_listening: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
         });
@@ -112,8 +112,8 @@ impl RedisProxy {
         }
     }
 
-    /// Silently forwards nothing from now on: open and new connections accept data and stay open, whatever the other side does.
-    /// These connections stay dead, even after [`RedisProxy::restore`].
+    /// Silently forwards nothing from now on. Open and new connections accept data and stay open, even if the other side closes.
+    /// They stay dead after [`RedisProxy::restore`].
     pub fn silence(&self) {
         let mut state = self.shared.state();
         state.is_silent = true;
@@ -129,25 +129,25 @@ impl RedisProxy {
 
     /// Drops the server's pushes and forwards answers, including confirmations of subscriptions.
     pub fn drop_pushes(&self) {
-        self.shared.swallows.store(true, Ordering::Release);
+        self.shared.drops_pushes.store(true, Ordering::Release);
     }
 
     /// Number of dropped pushes.
     pub fn dropped_pushes(&self) -> usize {
-        self.shared.swallowed.load(Ordering::Acquire)
+        self.shared.dropped_pushes.load(Ordering::Acquire)
     }
 
-    /// Ends all failures: new connections and pushes are forwarded again.
+    /// Ends all failures. New connections and pushes are forwarded again.
     pub fn restore(&self) {
         let mut state = self.shared.state();
         (state.is_refusing, state.is_silent, state.delay) = (false, false, Duration::ZERO);
         drop(state);
-        self.shared.swallows.store(false, Ordering::Release);
+        self.shared.drops_pushes.store(false, Ordering::Release);
         self.await_listening(true);
     }
 
     fn await_listening(&self, is_listening: bool) {
-        wait::until_true("the proxy does what it was told", || {
+        wait::until_true("the proxy starts or stops listening", || {
             self.shared.is_listening.load(Ordering::Acquire) == is_listening
         });
     }
@@ -165,14 +165,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Accepts connections; closes its listener while it refuses.
+    /// Accepts connections. The listener is closed while the proxy refuses connections.
     fn accept(self: Arc<Self>, address: SocketAddr) {
         while !self.has_ended.load(Ordering::Acquire) {
             if self.state().is_refusing {
-                thread::sleep(LOOK);
+                thread::sleep(POLL_INTERVAL);
                 continue;
             }
-            let listener = TcpListener::bind(address).expect("nobody else takes this port");
+            let listener = TcpListener::bind(address).expect("the port is reserved");
             listener.set_nonblocking(true).expect("a socket option");
             self.is_listening.store(true, Ordering::Release);
             while !self.has_ended.load(Ordering::Acquire) && !self.state().is_refusing {
@@ -192,8 +192,8 @@ impl Shared {
         for end in [&client, &server] {
             end.set_nonblocking(false).expect("a socket option");
             end.set_nodelay(true).expect("a socket option");
-            end.set_read_timeout(Some(LOOK)).expect("a socket option");
-            end.set_write_timeout(Some(LOOK)).expect("a socket option");
+            end.set_read_timeout(Some(POLL_INTERVAL)).expect("a socket option");
+            end.set_write_timeout(Some(POLL_INTERVAL)).expect("a socket option");
         }
         let connection = {
             let mut state = self.state();
@@ -207,18 +207,18 @@ impl Shared {
         thread::spawn(move || {
             thread::scope(|scope| {
                 for direction in [Direction::ToServer, Direction::ToClient] {
-                    let (sender, pieces) = sync_channel(DELAYED);
+                    let (sender, chunks) = sync_channel(DELAYED);
                     let (shared, connection) = (&shared, &connection);
                     scope.spawn(move || shared.read(connection, direction, &sender));
-                    scope.spawn(move || connection.write(direction, &pieces));
+                    scope.spawn(move || connection.write(direction, &chunks));
                 }
             });
             shared.state().connections.retain(|open| !Arc::ptr_eq(open, &connection));
         });
     }
 
-    /// Reads one side until its end and passes on what the other side is to receive.
-    fn read(&self, connection: &Connection, direction: Direction, pieces: &SyncSender<(Instant, Vec<u8>)>) {
+    /// Reads one side until its end and hands the chunks for the other side to [`Connection::write`].
+    fn read(&self, connection: &Connection, direction: Direction, chunks: &SyncSender<(Instant, Vec<u8>)>) {
         let mut from = connection.source(direction);
         let mut buffer = vec![0; 64 << 10];
         let mut frames = Frames::default();
@@ -226,33 +226,33 @@ impl Shared {
             let read = match from.read(&mut buffer) {
                 Ok(0) => return,
                 Ok(length) => &buffer[..length],
-                Err(error) if is_early(&error) => continue,
+                Err(error) if is_timeout(&error) => continue,
                 Err(_) => return connection.fail(),
             };
             let due = Instant::now() + self.state().delay;
-            let piece = match direction {
+            let chunk = match direction {
                 Direction::ToServer => read.to_vec(),
                 Direction::ToClient => {
                     frames.add(read);
                     std::iter::from_fn(|| frames.next())
-                        .filter(|frame| !self.drops(frame))
+                        .filter(|frame| !self.should_drop(frame))
                         .flatten()
                         .collect()
                 }
             };
             // The receiver is gone if the other side has closed.
-            if pieces.send((due, piece)).is_err() {
+            if chunks.send((due, chunk)).is_err() {
                 return;
             }
         }
     }
 
-    fn drops(&self, frame: &[u8]) -> bool {
-        let drops = self.swallows.load(Ordering::Acquire) && is_push(frame);
-        if drops {
-            self.swallowed.fetch_add(1, Ordering::AcqRel);
+    fn should_drop(&self, frame: &[u8]) -> bool {
+        let should_drop = self.drops_pushes.load(Ordering::Acquire) && is_push(frame);
+        if should_drop {
+            self.dropped_pushes.fetch_add(1, Ordering::AcqRel);
         }
-        drops
+        should_drop
     }
 }
 
@@ -266,25 +266,25 @@ impl Connection {
     }
 
     /// Writes chunks when they are due, then closes the other side.
-    fn write(&self, direction: Direction, pieces: &Receiver<(Instant, Vec<u8>)>) {
+    fn write(&self, direction: Direction, chunks: &Receiver<(Instant, Vec<u8>)>) {
         let to = self.target(direction);
-        for (due, piece) in pieces {
+        for (due, chunk) in chunks {
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            if self.write_piece(to, &piece).is_err() {
+            if self.write_chunk(to, &chunk).is_err() {
                 return self.fail();
             }
         }
         if !self.is_silent() {
-            // It may have already ended.
+            // An error means that it has already ended.
             let _ = to.shutdown(Shutdown::Write);
         }
     }
 
-    fn write_piece(&self, mut to: &TcpStream, mut piece: &[u8]) -> io::Result<()> {
-        while !piece.is_empty() && !self.is_silent() {
-            match to.write(piece) {
-                Ok(written) => piece = &piece[written..],
-                Err(error) if is_early(&error) && !self.is_reset.load(Ordering::Acquire) => {}
+    fn write_chunk(&self, mut to: &TcpStream, mut chunk: &[u8]) -> io::Result<()> {
+        while !chunk.is_empty() && !self.is_silent() {
+            match to.write(chunk) {
+                Ok(written) => chunk = &chunk[written..],
+                Err(error) if is_timeout(&error) && !self.is_reset.load(Ordering::Acquire) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -315,6 +315,6 @@ impl Connection {
 }
 
 /// Whether the error is only a polling timeout.
-fn is_early(error: &io::Error) -> bool {
+fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -12,7 +12,7 @@ use crate::wait;
 
 /// Three servers, one of them the primary, and three Sentinels with a quorum of two.
 ///
-/// Servers are named by their number, which does not change with their role; server 0 starts as the primary.
+/// Servers are identified by a number that does not change with their role. Server 0 starts as the primary.
 #[derive(Debug)]
 pub struct ReplicaSet {
     servers: Vec<Redis>,
@@ -30,7 +30,7 @@ impl ReplicaSet {
         Self::start_with("")
     }
 
-    /// The same with additional lines of `redis.conf` for each server.
+    /// Like [`ReplicaSet::start`], with additional lines of `redis.conf` for each server.
     pub fn start_with(configuration: &str) -> Self {
         Self::start_each_with(configuration, "")
     }
@@ -40,7 +40,7 @@ impl ReplicaSet {
         Self::start_each_with("", &format!("requirepass {password}\n"))
     }
 
-    fn start_each_with(configuration: &str, of_sentinels: &str) -> Self {
+    fn start_each_with(configuration: &str, sentinel_lines: &str) -> Self {
         let servers: Vec<Redis> = (0..SERVERS).map(|_| Redis::start_with(configuration)).collect();
         let (host, port) = host_and_port(servers[0].address());
         for replica in &servers[1..] {
@@ -56,11 +56,11 @@ impl ReplicaSet {
              sentinel parallel-syncs {NAME} 2\n\
              sentinel auth-user {NAME} {HARNESS}\n\
              sentinel auth-pass {NAME} {HARNESS}\n\
-             {of_sentinels}"
+             {sentinel_lines}"
         );
         for _ in 0..3 {
             let sentinel = Redis::start_sentinel(&sentinel);
-            // A pause of the machine of 2 s would disable the Sentinel for 30 s.
+            // By default, a pause of the machine of 2 s disables a Sentinel for 30 s.
             sentinel.run(&["SENTINEL", "DEBUG", "tilt-trigger", "20000"]);
             replica_set.sentinels.push(sentinel);
         }
@@ -75,22 +75,22 @@ impl ReplicaSet {
         format!("redis+sentinel://{}/{NAME}", addresses.join(","))
     }
 
-    /// The server of this number.
+    /// The server with this number.
     pub fn server(&self, number: usize) -> &Redis {
         &self.servers[number]
     }
 
-    /// The same, mutable, to stop and restart it.
+    /// The server with this number, mutable, to stop and restart it.
     pub fn server_mut(&mut self, number: usize) -> &mut Redis {
         &mut self.servers[number]
     }
 
-    /// The Sentinel of this number.
+    /// The Sentinel with this number.
     pub fn sentinel(&self, number: usize) -> &Redis {
         &self.sentinels[number]
     }
 
-    /// The same, mutable, to stop and restart it.
+    /// The Sentinel with this number, mutable, to stop and restart it.
     pub fn sentinel_mut(&mut self, number: usize) -> &mut Redis {
         &mut self.sentinels[number]
     }
@@ -119,10 +119,10 @@ impl ReplicaSet {
         primary
     }
 
-    /// Makes the Sentinels promote a replica although the primary is alive. Returns the number of the old primary.
+    /// Makes the Sentinels promote a replica while the primary is alive. Returns the number of the old primary.
     pub fn demote_primary(&self) -> usize {
         let primary = self.primary();
-        wait::until_within(LIMIT, "a failover that was asked for", || {
+        wait::until_within(LIMIT, "the requested failover has happened", || {
             // The command is refused during another failover and without a suitable replica, and the failover may be aborted.
             let _ = self.sentinels[0].try_ask::<()>(&["SENTINEL", "FAILOVER", NAME]);
             self.named().into_iter().any(|named| named != primary).then_some(primary)
@@ -131,14 +131,14 @@ impl ReplicaSet {
 
     /// Waits until a Sentinel names another primary that has taken the role, and returns its number.
     pub fn await_failover(&self, from: usize) -> usize {
-        wait::until_within(LIMIT, "another primary", || {
+        wait::until_within(LIMIT, "another server is the primary", || {
             let primary = self.named().into_iter().find(|named| *named != from)?;
             (self.servers[primary].try_info("role").ok()? == "master").then_some(primary)
         })
     }
 
     /// Detaches the replicas from the primary, so that they do not get its later writes. The Sentinels consider them suitable for
-    /// promotion for 10 s; the primary must be stopped or demoted before.
+    /// promotion for 10 s: stop or demote the primary within that time.
     pub fn detach_replicas(&self) {
         let primary = self.primary();
         let primary = &self.servers[primary];
@@ -176,8 +176,8 @@ impl ReplicaSet {
                 continue;
             }
             attached += 1;
-            wait::until_within(LIMIT, "a replica follows the primary", || {
-                // A server has these fields only as a replica.
+            wait::until_within(LIMIT, "a replica is in sync with the primary", || {
+                // Only replicas have these fields.
                 let info: String = server.try_ask(&["INFO", "replication"]).ok()?;
                 let has = |line: &str| info.lines().any(|found| found == line);
                 (has(&format!("master_port:{port}")) && has("master_link_status:up")).then_some(())
@@ -213,7 +213,7 @@ impl Drop for ReplicaSet {
 
 fn knows_all(sentinel: &Redis) -> RedisResult<bool> {
     let known: BTreeMap<String, String> = sentinel.try_ask(&["SENTINEL", "MASTER", NAME])?;
-    // It is an error without a quorum.
+    // The command fails without a quorum.
     let _: Value = sentinel.try_ask(&["SENTINEL", "CKQUORUM", NAME])?;
     let is = |field: &str, value: &str| known.get(field).is_some_and(|found| found == value);
     Ok(is("num-slaves", "2") && is("num-other-sentinels", "2") && is("flags", "master"))

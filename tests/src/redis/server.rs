@@ -20,8 +20,8 @@ use crate::{process, wait};
 
 /// A Redis server with a temporary directory, on a free loopback port and a unix socket. Killed on drop.
 ///
-/// The harness connects over the unix socket as an unrestricted user, so that its commands work whatever a test does to
-/// passwords, TLS or the network.
+/// The harness connects over the unix socket as an unrestricted user, so that its commands do not depend on passwords, TLS or
+/// the network.
 #[derive(Debug)]
 pub struct Redis {
     child: Option<Child>,
@@ -38,7 +38,7 @@ pub(super) const HARNESS: &str = "harness";
 /// The user of replicas, which a test can disable.
 pub(super) const REPLICATION: &str = "replication";
 
-/// The configuration of all servers; a test's own lines follow it.
+/// The configuration of all servers. The lines of a test follow it.
 const SERVER: &str = "\
     enable-debug-command yes\n\
     repl-diskless-sync-delay 0\n\
@@ -47,7 +47,7 @@ const SERVER: &str = "\
     masterauth replication\n";
 
 /// Timeout of the harness's commands.
-const PATIENCE: Duration = Duration::from_secs(10);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Redis {
     /// Starts a server with the defaults.
@@ -55,12 +55,12 @@ impl Redis {
         Self::start_with("")
     }
 
-    /// The same with additional lines of `redis.conf`, such as `appendonly yes` or those of [`Redis::user`].
+    /// Like [`Redis::start`], with additional lines of `redis.conf`, such as `appendonly yes` or those of [`Redis::user`].
     pub fn start_with(configuration: &str) -> Self {
         Self::launch(directory(), None, &[], &format!("{SERVER}{configuration}"))
     }
 
-    /// The same with an additional TLS port and this certificate.
+    /// Like [`Redis::start_with`], with an additional TLS port and this certificate.
     pub fn start_with_tls(certificate: &Certificate, configuration: &str) -> Self {
         let directory = directory();
         let (file, key) = certificate.write(directory.path());
@@ -104,10 +104,10 @@ impl Redis {
         format!("user {name} on >{password} {rules}\n")
     }
 
-    /// Restarts it after its end on the same port and in the same directory, with the configuration in that directory, which
-    /// Sentinel and `CONFIG REWRITE` change. Waits until it has loaded its data.
+    /// Restarts an ended server on the same port and in the same directory, with the configuration in that directory, which
+    /// Sentinels and `CONFIG REWRITE` change. Waits until it has loaded its data.
     pub fn start_again(&mut self) {
-        assert!(self.child.is_none(), "it runs");
+        assert!(self.child.is_none(), "the server is running");
         let child = Command::new(program())
             .arg(self.directory().join("redis.conf"))
             .args(self.arguments)
@@ -123,83 +123,83 @@ impl Redis {
         });
     }
 
-    /// Stops it with SIGTERM, as the system does; it saves its data.
+    /// Stops the server with SIGTERM, as the system does. It saves its data.
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);
-        assert!(self.wait().success(), "Redis was to end well:\n{}", self.log());
+        assert!(self.wait().success(), "Redis exited with an error:\n{}", self.log());
     }
 
-    /// Ends it with SIGKILL; only data that `appendonly` wrote is left.
+    /// Ends the server with SIGKILL. Only data written by `appendonly` is kept.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.wait();
     }
 
-    /// Freezes it until [`Redis::thaw`]: it is alive but does not answer, and its connections stay open.
+    /// Stops all threads of the server until [`Redis::thaw`]. It does not answer, and its connections stay open.
     pub fn freeze(&self) {
         process::freeze(self.pid());
     }
 
-    /// Continues after [`Redis::freeze`].
+    /// Continues all threads after [`Redis::freeze`].
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Whether its process runs, frozen ones included.
+    /// Whether the process is running. A frozen process is running.
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Whether the test has started and not stopped it.
+    /// Whether the test has started the server and not stopped it.
     pub(super) fn is_started(&self) -> bool {
         self.child.is_some()
     }
 
-    /// Its process id.
+    /// The process id.
     ///
     /// # Panics
     ///
-    /// If it was stopped.
+    /// If the server was stopped.
     pub fn pid(&self) -> Pid {
         Pid::from_child(self.child.as_ref().expect("it runs"))
     }
 
-    /// The address of its port without TLS.
+    /// The address of the port without TLS.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// The `redis:` URL of its port without TLS.
+    /// The `redis:` URL of the port without TLS.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
     }
 
-    /// The `rediss:` URL of its port with TLS, by the name that the certificate is for.
+    /// The `rediss:` URL of the TLS port, with the host name in the certificate.
     ///
     /// # Panics
     ///
-    /// If it was started without a certificate.
+    /// If the server was started without a certificate.
     pub fn tls_url(&self) -> String {
         let port = self.tls_port.as_ref().expect("started with a certificate");
         format!("rediss://{}:{}", Certificate::NAME, port.number())
     }
 
-    /// The `redis+unix:` URL of its unix socket.
+    /// The `redis+unix:` URL of the unix socket.
     pub fn unix_url(&self) -> String {
         format!("redis+unix://{}", self.socket().display())
     }
 
-    /// Its unix socket.
+    /// The path of the unix socket.
     pub fn socket(&self) -> PathBuf {
         socket(self.directory())
     }
 
-    /// Its directory, where a test may put files of its own.
+    /// The server's directory, where a test may put its own files.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Its log.
+    /// The server's log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory().join("redis.log")).unwrap_or_default()
     }
@@ -208,7 +208,7 @@ impl Redis {
     ///
     /// # Panics
     ///
-    /// As [`Redis::ask`] does.
+    /// Like [`Redis::ask`].
     pub fn run(&self, command: &[&str]) {
         let () = self.ask(command);
     }
@@ -230,7 +230,7 @@ impl Redis {
         query(&mut self.connect()?, command)
     }
 
-    /// Runs a write command and waits until so many replicas have the write.
+    /// Runs a write command and waits until `replicas` replicas have the write.
     ///
     /// # Panics
     ///
@@ -240,20 +240,20 @@ impl Redis {
             // WAIT covers the writes of its own connection.
             let mut connection = self.connect()?;
             let () = query(&mut connection, command)?;
-            let milliseconds = PATIENCE.as_millis() / 2;
+            let milliseconds = COMMAND_TIMEOUT.as_millis() / 2;
             query::<usize>(&mut connection, &["WAIT", &replicas.to_string(), &milliseconds.to_string()])
         };
         let found = has(replicas).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         assert!(found >= replicas, "{command:?}: {found} of {replicas} replicas have it");
     }
 
-    /// A connection of the harness' user.
+    /// A connection of the harness's user.
     fn connect(&self) -> RedisResult<Connection> {
         let user = RedisConnectionInfo::default().set_username(HARNESS).set_password(HARNESS);
         let place = ConnectionAddr::Unix(self.socket()).into_connection_info()?;
         let client = Client::open(place.set_redis_settings(user))?;
-        let connection = client.get_connection_with_timeout(PATIENCE)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
+        let connection = client.get_connection_with_timeout(COMMAND_TIMEOUT)?;
+        connection.set_read_timeout(Some(COMMAND_TIMEOUT))?;
         Ok(connection)
     }
 
@@ -266,7 +266,7 @@ impl Redis {
         self.try_info(field).unwrap_or_else(|error| panic!("{field}: {error}"))
     }
 
-    /// The same for a server that may disconnect its clients, as a demoted primary does.
+    /// Like [`Redis::info`], for a server that may disconnect its clients, as a demoted primary does.
     pub fn try_info(&self, field: &str) -> RedisResult<String> {
         let info: String = self.try_ask(&["INFO"])?;
         let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -278,7 +278,7 @@ impl Redis {
         self.run(&["CONFIG", "SET", setting, value]);
     }
 
-    /// Closes every connection with a subscription and returns their number.
+    /// Closes all connections with a subscription and returns their number.
     pub fn kill_subscribers(&self) -> usize {
         self.ask(&["CLIENT", "KILL", "TYPE", "pubsub"])
     }
@@ -288,12 +288,12 @@ impl Redis {
         self.run(&["SCRIPT", "FLUSH"]);
     }
 
-    /// Pauses all commands for so long, including the harness's.
+    /// Pauses all commands for this time, including those of the harness.
     pub fn pause_clients(&self, time: Duration) {
         self.run(&["CLIENT", "PAUSE", &time.as_millis().to_string()]);
     }
 
-    /// Limits memory to the current usage plus so many bytes; commands that need more are refused.
+    /// Limits memory to the current usage plus `more` bytes. Commands that need more are refused.
     pub fn limit_memory(&self, more: u64) {
         let used: u64 = self.info("used_memory").parse().expect("a number");
         self.set("maxmemory", &(used + more).to_string());

@@ -5,8 +5,8 @@ use std::process::Command;
 use orosync_tests::SECRET;
 
 use crate::markdown::{Block, repository};
-use crate::sandbox::{Sandbox, as_php, extension_setting, run};
 use crate::reverse_proxies;
+use crate::sandbox::{Sandbox, as_php, extension_setting, run};
 use crate::scale;
 
 /// Checks that names exist and values are valid.

@@ -3,11 +3,11 @@
 //! The word after a block's language says how it is tested. `sh run` and `php run` are executed; a following `text output` is
 //! the expected output. `text wamp` and `text link` are replayed on the wire. All others are checked in their language.
 
+mod guarantees;
 mod languages;
 mod markdown;
-mod sandbox;
-mod guarantees;
 mod reverse_proxies;
+mod sandbox;
 mod scale;
 mod statements;
 mod transcripts;
@@ -34,8 +34,8 @@ fn every_example_is_valid_in_its_language() {
         .iter()
         .flat_map(Document::blocks)
         .filter_map(|block| {
-            let checked =
-                languages::check(&block, &sandbox).and_then(|()| languages::check_server_calls(&block, &sandbox));
+            let checked = languages::check(&block, &sandbox)
+                .and_then(|()| languages::check_server_calls(&block, &sandbox));
             checked.err().map(|problem| format!("{}: {problem}", block.location))
         })
         .collect();

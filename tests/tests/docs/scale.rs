@@ -16,8 +16,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::markdown::{Block, Document};
-use crate::sandbox::Sandbox;
 use crate::reverse_proxies::{Program, ReverseProxy};
+use crate::sandbox::Sandbox;
 use crate::statements::sources;
 
 /// The Redis user in the document.

@@ -21,7 +21,9 @@ pub(crate) fn replay_wamp(block: &Block, sandbox: &Sandbox) {
         match side {
             '>' => client.send_text(words),
             '<' => expect(block, words, &client.text()),
-            _ => drop(sandbox.run_shell(words).unwrap_or_else(|problem| panic!("{}: {problem}", block.location))),
+            _ => drop(
+                sandbox.run_shell(words).unwrap_or_else(|problem| panic!("{}: {problem}", block.location)),
+            ),
         }
     }
     client.send_text(r#"[2,"end","orosync/session"]"#);

@@ -1,4 +1,4 @@
-//! Links that break while the server keeps running, so it still knows the messages it has received.
+//! Links that break while the server keeps running. The server knows which messages it has already received.
 
 use std::thread;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use rustix::process::Signal;
 
 use crate::{alone, message, publisher, random};
 
-/// Connections that fail, of four publishers together.
+/// Number of connections that fail, of all four publishers together.
 const FAULTS: usize = 24;
 
 #[test]
@@ -31,14 +31,14 @@ fn links_that_are_reset_unanswered_or_lose_acknowledgements_deliver_everything_o
         failed += 1;
         match failed % 4 {
             _ if failed > FAULTS => Fault::None,
-            // Behind the handshake of some 500 bytes.
+            // After the handshake of about 500 bytes.
             0 | 1 => Fault::Reset { after: random.random_range(500..60_000) },
             2 => Fault::LoseAnswer { after: random.random_range(240..4000) },
             _ => Fault::NoAnswer,
         }
     });
     let publishers = Publishers::start(&proxy.endpoint(), 4, 1250, &["orosync.connect_timeout=0.3"]);
-    wait::until_true("all faults have happened", || proxy.attempts().len() >= FAULTS + 4);
+    wait::until_true("all faults were injected", || proxy.attempts().len() >= FAULTS + 4);
     let ended = publishers.finish();
     server.signal(Signal::TERM);
     let (events, end) = subscriber.ended();
@@ -48,7 +48,7 @@ fn links_that_are_reset_unanswered_or_lose_acknowledgements_deliver_everything_o
     println!("{} messages, {} reconnects", events.len(), ended.iter().map(|one| one.reconnects).sum::<u64>());
 }
 
-/// What the server says to a publisher that comes back cannot tell of bytes that it reads from the former link only then.
+/// The server may read bytes of an old link after it has welcomed the publisher on a new one.
 #[test]
 fn messages_sent_over_several_links_of_one_publisher_are_delivered_once_and_in_order() {
     const MESSAGES: usize = 100;
@@ -58,22 +58,22 @@ fn messages_sent_over_several_links_of_one_publisher_are_delivered_once_and_in_o
         "Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {}\r\n",
         ticket(Role::Publisher, None)
     );
-    let welcomed = || {
+    let open_link = || {
         let mut link = Client::connect(&server);
         link.handshake("/", &headers);
         link.send(&frame(2, &PublisherFrame::Hello { publisher: PublisherId(7) }.encode()));
-        assert!(!link.read_once().is_empty(), "it is welcomed");
+        assert!(!link.read_once().is_empty(), "the server sends Welcome");
         link
     };
     let messages = (0..MESSAGES).map(|number| message(0, number)).collect();
     let batch = frame(2, &PublisherFrame::Publish { first: Seq::FIRST, messages }.encode());
-    let links: Vec<Client> = (0..4).map(|_| welcomed()).collect();
+    let links: Vec<Client> = (0..4).map(|_| open_link()).collect();
     thread::scope(|scope| {
         for mut link in links {
             let batch = &batch;
             scope.spawn(move || {
                 link.send(batch);
-                assert!(!link.read_once().is_empty(), "all of it is acknowledged");
+                assert!(!link.read_once().is_empty(), "the batch is acknowledged");
             });
         }
     });
@@ -86,7 +86,7 @@ fn messages_sent_over_several_links_of_one_publisher_are_delivered_once_and_in_o
 fn a_proxy_that_closes_idle_links_loses_no_message() {
     let server = Server::start();
     let proxy = Proxy::to(server.address());
-    // Sooner than the link's keep-alive, so that it does close them.
+    // Shorter than the link's keep-alive, so that the proxy closes idle links.
     proxy.inject(|| Fault::CloseIdle(Duration::from_millis(200)));
     let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
     let mut publisher = publisher(&proxy.endpoint());
@@ -96,7 +96,7 @@ fn a_proxy_that_closes_idle_links_loses_no_message() {
         let reconnects = publisher.status().reconnects;
         wait::until_true("the idle link was closed", || publisher.status().reconnects > reconnects);
     }
-    wait::until_true("all have come", || subscriber.count() == 5);
+    wait::until_true("all messages have arrived", || subscriber.count() == 5);
     server.signal(Signal::TERM);
     let (events, _) = subscriber.ended();
     assert_eq!(events, (0..5).map(|number| (0, number)).collect::<Vec<_>>());

@@ -10,8 +10,7 @@ use rustix::process::Signal;
 
 use crate::{alone, random};
 
-/// A planned restart is not even noticed in the books: what the old server has acknowledged it has written, what it has not
-/// goes to the next one, and nothing goes to both.
+/// The old server writes every message that it acknowledges. The next server gets all others, and no message goes to both.
 #[test]
 fn in_a_restart_under_load_either_the_old_or_the_new_server_delivers_each_message() {
     const RESTARTS: usize = 3;
@@ -21,29 +20,30 @@ fn in_a_restart_under_load_either_the_old_or_the_new_server_delivers_each_messag
     let publishers = Publishers::start(&gate.endpoint(), 4, 1250, &[]);
     let mut publishers = Some(publishers);
     let mut ended = Vec::new();
-    let (mut of_orosync, mut of_wamp): (Vec<Events>, Vec<Events>) = (Vec::new(), Vec::new());
+    let (mut orosync_sessions, mut wamp_sessions): (Vec<Events>, Vec<Events>) = (Vec::new(), Vec::new());
     for restart in 0..=RESTARTS {
         let mut server = Server::start();
         let orosync = Subscriber::of(Client::user(&server, OROSYNC, 1));
         let wamp = Subscriber::of(Client::user(&server, WAMP, 2));
         gate.open(server.address());
         let moment = random.random_range(500..4000);
-        wait::until_true("events come", || orosync.count() >= moment);
+        wait::until_true("events arrive", || orosync.count() >= moment);
         if restart == RESTARTS {
-            ended = publishers.take().expect("they ran until now").finish();
+            ended = publishers.take().expect("they are finished once").finish();
         }
         gate.close();
         server.signal(Signal::TERM);
-        for (subscriber, expected, all) in
-            [(orosync, Received::Close(1001), &mut of_orosync), (wamp, Received::End, &mut of_wamp)]
-        {
+        for (subscriber, expected, all) in [
+            (orosync, Received::Close(1001), &mut orosync_sessions),
+            (wamp, Received::End, &mut wamp_sessions),
+        ] {
             let (events, end) = subscriber.ended();
             assert_eq!(end, expected);
             all.push(events);
         }
         assert!(server.wait().success());
     }
-    for sessions in [of_orosync, of_wamp] {
+    for sessions in [orosync_sessions, wamp_sessions] {
         assert_complete(&sessions, &ended);
         assert_contiguous(&sessions.concat());
     }

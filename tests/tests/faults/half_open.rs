@@ -1,4 +1,5 @@
-//! A half-open link, whose packets are dropped silently: an unplugged cable, a firewall that lost its state, a lost machine.
+//! A half-open link, whose packets are silently dropped, as after an unplugged cable, a firewall that lost its state, or a
+//! crashed machine.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -14,19 +15,20 @@ use rustix::process::Signal;
 
 use crate::{alone, message, publisher};
 
-/// The promise is 5 s; the rest is for a machine that is busy with other tests. Without a keep-alive it takes minutes.
-const NOTICED: Duration = Duration::from_secs(8);
+/// Time limit of the detection: the guaranteed 5 s, and a margin for a machine that runs other tests. Without a keep-alive it
+/// would take minutes.
+const DETECTION_LIMIT: Duration = Duration::from_secs(8);
 
 #[test]
 fn a_half_open_link_is_detected_whether_idle_or_busy_and_loses_nothing() {
     let _alone = alone();
     let network = match Network::new() {
         Ok(network) => network,
-        Err(why) => {
-            // Past the harness, which shows the output of tests that fail only.
+        Err(error) => {
+            // To the process's stderr, because the test harness hides the output of tests that pass.
             let _ = writeln!(
                 std::io::stderr(),
-                "\nNOT TESTED: that a half-open link is noticed. It needs a network namespace, as root with iproute2: {why}\n"
+                "\nNOT TESTED: the detection of half-open links, which needs network namespaces (root, iproute2): {error}\n"
             );
             return;
         }
@@ -44,24 +46,24 @@ fn a_half_open_link_is_detected_whether_idle_or_busy_and_loses_nothing() {
     });
     network.drop_packets();
     let begun = Instant::now();
-    let (mut published, mut noticed) = (0, [None, None]);
-    wait::until_true("both have noticed", || {
+    let (mut published, mut detected) = (0, [None, None]);
+    wait::until_true("both publishers have detected it", || {
         published += 1;
         busy.publish(message(1, published).lend()).expect("there is room");
-        for (publisher, noticed) in [&idle, &busy].into_iter().zip(&mut noticed) {
-            if noticed.is_none() && publisher.status().state != State::Connected {
-                *noticed = Some(begun.elapsed());
+        for (publisher, detected) in [&idle, &busy].into_iter().zip(&mut detected) {
+            if detected.is_none() && publisher.status().state != State::Connected {
+                *detected = Some(begun.elapsed());
             }
         }
-        noticed.iter().all(Option::is_some)
+        detected.iter().all(Option::is_some)
     });
-    println!("noticed by the idle and the busy one after {noticed:?}");
-    assert!(noticed.iter().flatten().all(|noticed| *noticed < NOTICED), "{noticed:?}");
+    println!("detected by the idle and the busy publisher after {detected:?}");
+    assert!(detected.iter().flatten().all(|detected| *detected < DETECTION_LIMIT), "{detected:?}");
     network.pass_packets();
     idle.publish(message(0, 1).lend()).expect("there is room");
     assert!(idle.flush(wait::LIMIT) && busy.flush(wait::LIMIT));
     let all = 2 + 1 + published;
-    wait::until_true("all have come", || subscriber.count() == all);
+    wait::until_true("all messages have arrived", || subscriber.count() == all);
     server.signal(Signal::TERM);
     let (events, _) = subscriber.ended();
     assert_contiguous(&events);

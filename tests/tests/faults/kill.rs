@@ -15,7 +15,7 @@ fn repeated_kills_of_the_server_lose_no_accepted_message() {
     let _alone = alone();
     let kills = amount("FAULTS_KILLS", 20);
     let mut random = random();
-    // The subscriber must be there before publishers are let in: there is no history.
+    // Publishers connect only after the subscription, because messages published earlier would not be delivered.
     let gate = Proxy::closed();
     let publishers = Publishers::start(&gate.endpoint(), 4, 1250, &[]);
     let mut sessions: Vec<Events> = Vec::new();
@@ -24,7 +24,7 @@ fn repeated_kills_of_the_server_lose_no_accepted_message() {
         let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
         gate.open(server.address());
         let moment = random.random_range(1..2000);
-        wait::until_true("events come", || subscriber.count() >= moment);
+        wait::until_true("events arrive", || subscriber.count() >= moment);
         if kill == kills {
             let ended = publishers.finish();
             server.signal(Signal::TERM);

@@ -1,5 +1,5 @@
-//! Faults between a publisher and its subscribers: cut, killed, lost, closed, frozen or slow parts. docs/reliability.md states
-//! the guarantees and names the tests of this directory.
+//! Faults between a publisher and its subscribers: connections that break, processes that are killed or frozen, slow readers.
+//! docs/reliability.md states the guarantees and names these tests.
 
 mod cut;
 mod drain;
@@ -23,7 +23,7 @@ use orosync_tests::traffic::TOPIC;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
-/// Held by tests that need the whole machine, so that they do not run concurrently.
+/// A lock for tests that need the whole machine, so that they do not run concurrently.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! Publishers that are faster than the server for longer than their queues can absorb.
+//! Publishers that stay faster than the server until their queues are full.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -17,7 +17,8 @@ use rustix::process::Signal;
 
 use crate::{alone, amount, message, publisher};
 
-/// Publishes without a pause; tries again what was refused. Says how often that was, and the most memory it had, in KiB.
+/// Publishes without a pause and retries refused messages. Prints whether all were acknowledged, the number of refusals, the
+/// number of reconnects, and the maximum growth of memory in KiB.
 const FLOOD: &str = r#"
     [$publisher, $messages] = [(int) $argv[1], (int) $argv[2]];
     $resident = fn (string $name): int => (int) preg_replace('/^.*\b' . $name . ':\s+(\d+).*$/s', '$1', file_get_contents('/proc/self/status'));
@@ -29,10 +30,10 @@ const FLOOD: &str = r#"
     echo json_encode([$flushed, orosync_status()['refused'], orosync_status()['reconnects'], $resident('VmHWM') - $before]), "\n";
 "#;
 
-/// What a PHP process may grow by: 1,000 messages of a few hundred bytes, the link thread's stack, and room.
+/// Allowed growth of a PHP process in KiB: 1,000 messages of a few hundred bytes, the link thread's stack, and a margin.
 const PHP_GROWTH_KIB: u64 = 16 << 10;
 
-/// What the server may hold for a reader that does not keep up.
+/// `limits.outbound_bytes` in MiB: the queue of a slow reader.
 const OUTBOUND_MIB: u64 = 16;
 
 #[test]
@@ -60,17 +61,18 @@ fn publishers_that_are_faster_than_the_server_are_slowed_down_and_lose_nothing()
     let mut ended = Vec::new();
     for (mut child, mut output) in floods {
         let mut line = String::new();
-        output.read_line(&mut line).expect("php says how it ended");
-        let told: (bool, u64, u64, u64) = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
-        let (flushed, refused, reconnects, growth) = told;
-        println!("refused {refused} times, {reconnects} reconnects, grew by {growth} KiB at most");
-        assert!(refused > 0, "its queue has never been full: this was no overload");
+        output.read_line(&mut line).expect("php prints its report");
+        let report: (bool, u64, u64, u64) =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+        let (flushed, refused, reconnects, growth) = report;
+        println!("{refused} refusals, {reconnects} reconnects, grew by at most {growth} KiB");
+        assert!(refused > 0, "the queue was never full, so there was no overload");
         assert!(growth < PHP_GROWTH_KIB, "{growth} KiB");
         ended.push(Report { accepted: messages, flushed, reconnects, ..Report::default() });
         child.wait().expect("php ends");
     }
     let peak = peak_resident_bytes(&server);
-    println!("the server grew from {} to at most {} KiB", before >> 10, peak >> 10);
+    println!("the server grew from {} KiB to at most {} KiB", before >> 10, peak >> 10);
     assert!(peak - before < READERS * (OUTBOUND_MIB << 20) + (32 << 20), "{peak} bytes");
     server.signal(Signal::TERM);
     for subscriber in subscribers {
@@ -91,7 +93,7 @@ fn peak_resident_bytes(server: &Server) -> u64 {
 #[test]
 fn a_publishers_message_does_not_wait_for_earlier_messages_of_browsers() {
     const BROWSERS: usize = 200;
-    const MESSAGES_OF_EACH: usize = 50;
+    const MESSAGES_PER_BROWSER: usize = 50;
     let _alone = alone();
     let server = Server::start_with(
         "shards = 1\n[[topics]]\npattern = \"oro/ping\"\nsubscribe = \"user\"\npublish = \"user\"\n",
@@ -101,23 +103,23 @@ fn a_publishers_message_does_not_wait_for_earlier_messages_of_browsers() {
     let mut browsers: Vec<Client> = (0..BROWSERS).map(|_| Client::user(&server, OROSYNC, 1)).collect();
     let mut publisher = publisher(&server.endpoint());
     publisher.publish(message(0, 0).lend()).expect("there is room");
-    assert!(publisher.flush(wait::LIMIT), "its link is open");
+    assert!(publisher.flush(wait::LIMIT), "the link is open");
     watcher.text();
-    // All is in the kernel when the server looks, the publisher's message last.
+    // When the server resumes, the kernel holds all messages, the publisher's last.
     server.freeze();
     for browser in &mut browsers {
-        browser.send(&frame(1, format!("[7,\"{TOPIC}\",0]").as_bytes()).repeat(MESSAGES_OF_EACH));
+        browser.send(&frame(1, format!("[7,\"{TOPIC}\",0]").as_bytes()).repeat(MESSAGES_PER_BROWSER));
     }
     publisher.publish(message(1, 1).lend()).expect("there is room");
-    wait::until_true("it is taken", || publisher.status().queued == 0);
+    wait::until_true("the link has sent the message", || publisher.status().queued == 0);
     wait::let_pass(
         Duration::from_millis(200),
-        "it is sent as well, which nothing tells while the server stands",
+        "the message reaches the kernel, which cannot be observed while the server is frozen",
     );
     server.thaw();
-    let all = BROWSERS * MESSAGES_OF_EACH;
+    let all = BROWSERS * MESSAGES_PER_BROWSER;
     let before = (0..all).take_while(|_| !watcher.text().ends_with("[1,1]]")).count();
-    assert!(before < all / 10, "{before} of {all} came before it");
+    assert!(before < all / 10, "{before} of {all} arrived before it");
 }
 
 #[test]
@@ -127,7 +129,7 @@ fn many_refused_messages_neither_break_the_link_nor_delay_accepted_ones() {
     let server = Server::start();
     let mut watcher = Client::user(&server, OROSYNC, 1);
     watcher.subscribe(TOPIC);
-    // Over a unix socket the kernel holds the least of what the publisher has not read.
+    // A unix socket, because its kernel buffer for data that the publisher has not read is the smallest.
     let mut publisher = publisher(&server.unix_endpoint());
     let undeclared = Message { topic: Topic::parse("acme/undeclared").expect("a topic"), ..message(0, 0) };
     for _ in 0..REFUSED {
@@ -138,7 +140,7 @@ fn many_refused_messages_neither_break_the_link_nor_delay_accepted_ones() {
     while publisher.publish(message(1, 1).lend()).is_err() {
         thread::yield_now();
     }
-    assert!(publisher.flush(wait::LIMIT), "all is acknowledged");
+    assert!(publisher.flush(wait::LIMIT), "all messages are acknowledged");
     assert!(watcher.text().ends_with("[1,1]]"));
     let status = publisher.status();
     assert_eq!(status.reconnects, 0, "{:?}", status.last_error);

@@ -7,7 +7,7 @@ use orosync_tests::server::{Server, need_descriptors};
 
 use crate::{alone, amount, processor_time};
 
-/// Each page asks at a time of its own, so each question finds the server asleep.
+/// The heartbeats arrive one at a time, so each one wakes the server.
 #[test]
 fn heartbeats_of_idle_pages_are_answered() {
     let _alone = alone();
@@ -23,7 +23,7 @@ fn heartbeats_of_idle_pages_are_answered() {
     }
     let (after, lasted) = (used(), begun.elapsed());
     println!(
-        "{pages} questions in {lasted:?}: {} us of the server's processor time each",
+        "{pages} heartbeats in {lasted:?}: {} us of the server's processor time each",
         (after - before) / 1000 / pages as u64
     );
 }

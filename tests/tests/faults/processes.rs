@@ -1,4 +1,4 @@
-//! PHP processes that PHP-FPM ends under traffic.
+//! PHP processes that PHP-FPM ends under load.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use crate::alone;
 
-/// `pm.max_requests`, two reloads and SIGQUIT, all under load: whatever a page was told is accepted arrives once.
+/// `pm.max_requests`, two reloads and SIGQUIT, all under load: every accepted message arrives once.
 #[test]
 fn fpm_loses_no_message_when_it_recycles_workers_reloads_and_quits_under_load() {
     const RELOADS: usize = 2;
@@ -35,7 +35,7 @@ fn fpm_loses_no_message_when_it_recycles_workers_reloads_and_quits_under_load() 
                     let request = next.fetch_add(1, Ordering::AcqRel);
                     let page = fpm.get("publish.php", &format!("n={request}"));
                     assert_eq!(page, "+++++", "request {request}");
-                    accepted.lock().expect("nobody panicked").extend(request * 5..request * 5 + 5);
+                    accepted.lock().expect("no thread panicked").extend(request * 5..request * 5 + 5);
                 }
             });
         }
@@ -43,7 +43,7 @@ fn fpm_loses_no_message_when_it_recycles_workers_reloads_and_quits_under_load() 
             let count = subscriber.count();
             wait::until_true("pages publish", || subscriber.count() > count + 300);
             fpm.signal(Signal::USR2);
-            wait::until_true("php-fpm has started anew", || {
+            wait::until_true("php-fpm has reloaded", || {
                 fpm.log().matches("ready to handle connections").count() == 1 + reload
             });
         }
@@ -58,5 +58,5 @@ fn fpm_loses_no_message_when_it_recycles_workers_reloads_and_quits_under_load() 
     assert_eq!(end, Received::Close(1001));
     let arrived: BTreeSet<usize> = events.iter().map(|(_, number)| *number).collect();
     assert_eq!(events.len(), arrived.len(), "each once");
-    assert_eq!(arrived, accepted.into_inner().expect("nobody panicked"));
+    assert_eq!(arrived, accepted.into_inner().expect("no thread panicked"));
 }

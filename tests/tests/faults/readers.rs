@@ -29,18 +29,19 @@ fn subscribed(server: &Server, offer: &str, uid: usize) -> Client {
     client
 }
 
-/// Publishes large messages one by one until `done`; after each, `take` has the readers take it.
+/// Publishes large messages one by one until `done`. After each, `receive` makes the readers receive it. Returns the time that
+/// each message took.
 fn publish_until(
     publisher: &mut Publisher,
-    mut take: impl FnMut(&mut Publisher, usize),
+    mut receive: impl FnMut(&mut Publisher, usize),
     mut done: impl FnMut() -> bool,
 ) -> Vec<Duration> {
     let (mut delays, end) = (Vec::new(), Instant::now() + wait::LIMIT * 6);
     while !done() {
-        assert!(Instant::now() < end, "in vain after {} messages", delays.len());
+        assert!(Instant::now() < end, "timed out after {} messages", delays.len());
         let begun = Instant::now();
         publisher.publish(large(delays.len()).lend()).expect("there is room");
-        take(publisher, delays.len());
+        receive(publisher, delays.len());
         delays.push(begun.elapsed());
     }
     delays
@@ -53,43 +54,43 @@ fn a_stalled_reader_is_closed_at_its_bound_and_delays_no_other_session() {
     let server = Server::start();
     let mut others: Vec<Client> = (1..readers).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
     let mut publisher = publisher(&server.endpoint());
-    let take = |others: &mut Vec<Client>, number: usize| {
+    let receive = |others: &mut Vec<Client>, number: usize| {
         let expected = format!("[8,\"oro\\/ping\",[{number},\"");
         for other in others {
-            assert!(other.text().starts_with(&expected), "the next one, whole and in order");
+            assert!(other.text().starts_with(&expected), "the next message, complete and in order");
         }
     };
     let mut round = 0;
     let quiet = publish_until(
         &mut publisher,
-        |_, number| take(&mut others, number),
+        |_, number| receive(&mut others, number),
         || {
-            // Asked in both halves, so that both have the same to do.
+            // Read in both phases, so that both do the same work.
             server.metric(DELIVERIES);
             round += 1;
             round > 50
         },
     );
-    // One of each protocol, and neither reads any more.
+    // One session of each protocol. Neither reads.
     let mut stalled = [subscribed(&server, OROSYNC, readers), subscribed(&server, WAMP, readers + 1)];
     let (mut delivered, mut last) = (server.metric(DELIVERIES), 0.0);
     let delays = publish_until(
         &mut publisher,
-        |_, number| take(&mut others, number),
+        |_, number| receive(&mut others, number),
         || {
             let before = std::mem::replace(&mut delivered, server.metric(DELIVERIES));
             last = delivered - before;
-            // Neither of the two gets anything any more: they have been ended.
+            // True when the last message was delivered to neither of the two: they are closed.
             before > 0.0 && (last - as_metric(readers - 1)).abs() < f64::EPSILON
         },
     );
     println!(
-        "{readers} readers, from the call to the last one: median {:?}, {:?} while two others stall ({} messages)",
+        "{readers} readers, until the last one has the message: median {:?}, {:?} while two others stall ({} messages)",
         median(&quiet),
         median(&delays),
         delays.len()
     );
-    // What they had not read up to their end, whole frames, and then 4008 or nothing.
+    // The frames that were queued, all complete, then 4008 or the end.
     for (client, expected) in stalled.iter_mut().zip([Received::Close(4008), Received::End]) {
         let end = loop {
             match client.receive() {
@@ -101,7 +102,7 @@ fn a_stalled_reader_is_closed_at_its_bound_and_delays_no_other_session() {
     }
     server.await_metric(CLOSED_AS_TOO_SLOW, 2.0);
     publisher.publish(large(delays.len()).lend()).expect("there is room");
-    take(&mut others, delays.len());
+    receive(&mut others, delays.len());
 }
 
 fn as_metric(count: usize) -> f64 {
@@ -127,19 +128,19 @@ fn stalled_readers_use_no_more_than_their_bounds_and_their_memory_is_released() 
     publish_until(
         &mut publisher,
         |publisher, _| {
-            assert!(publisher.flush(wait::LIMIT), "nobody waits for them");
+            assert!(publisher.flush(wait::LIMIT), "publishers do not wait for them");
             peak = peak.max(server.resident_bytes());
         },
         || server.metric(CLOSED_AS_TOO_SLOW) >= as_metric(readers),
     );
     let bounds = (readers as u64) << 20;
-    println!("{readers} stalled readers: {} KiB before, {} KiB at most", before >> 10, peak >> 10);
+    println!("{readers} stalled readers: {} KiB before, at most {} KiB", before >> 10, peak >> 10);
     assert!(peak - before < bounds, "{peak} bytes");
     drop(stalled);
     server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 0.0);
-    // The allocator keeps some of it; a leak of what waited would be a hundred times that.
-    wait::until_true("the memory is given back", || server.resident_bytes() < before + (16 << 20));
-    println!("{} KiB after their end", server.resident_bytes() >> 10);
+    // The allocator keeps some memory. A leak of the queues would be a hundred times as large.
+    wait::until_true("the memory is released", || server.resident_bytes() < before + (16 << 20));
+    println!("{} KiB after they are closed", server.resident_bytes() >> 10);
 }
 
 #[test]
@@ -147,12 +148,12 @@ fn a_dead_peer_is_closed_and_one_that_answers_pings_is_kept() {
     let _alone = alone();
     let server = Server::start_with("[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 3\n");
     let mut alive = subscribed(&server, OROSYNC, 1);
-    // It never reads, so it never answers.
+    // This session never reads, so it never answers a ping.
     let _dead = subscribed(&server, WAMP, 2);
     let unresponsive = r#"orosync_sessions_closed_total{reason="unresponsive"}"#;
     let mut publisher = publisher(&server.endpoint());
-    wait::until_true("the dead one is closed", || {
-        // Taking an event answers the pings before it.
+    wait::until_true("the dead session is closed", || {
+        // Receiving an event answers the pings before it.
         publisher.publish(message(0, 0).lend()).expect("there is room");
         alive.text();
         server.metric(unresponsive) > 0.0
@@ -173,12 +174,13 @@ fn a_suspended_server_closes_no_session_that_answers_its_pings() {
         assert_eq!(client.next_frame(), Received::Ping);
     }
     server.freeze();
-    // Half of them answer meanwhile; the others stand still as well, as on a machine that was moved as a whole.
+    // Half of the clients answer while the server is frozen. The others answer afterwards, as after the migration of a whole
+    // virtual machine.
     let (first, second) = clients.split_at_mut(8);
     for client in first {
         client.send(&frame(10, b""));
     }
-    wait::let_pass(Duration::from_secs(4), "longer than a client may take to answer a ping");
+    wait::let_pass(Duration::from_secs(4), "longer than the ping timeout");
     server.thaw();
     for client in second {
         client.send(&frame(10, b""));
@@ -195,7 +197,7 @@ fn sessions_of_all_shards_receive_events_in_the_same_order() {
     let subscribers: Vec<Subscriber> =
         (1..=16).map(|uid| Subscriber::of(Client::user(&server, OROSYNC, uid))).collect();
     let publishers = Publishers::start(&server.endpoint(), 4, 500, &[]);
-    wait::until_true("events come", || subscribers[0].count() >= 2000);
+    wait::until_true("events arrive", || subscribers[0].count() >= 2000);
     let ended = publishers.finish();
     server.signal(Signal::TERM);
     let sessions: Vec<_> = subscribers.into_iter().map(|subscriber| subscriber.ended().0).collect();

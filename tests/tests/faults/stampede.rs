@@ -1,4 +1,4 @@
-//! Many publishers that lose the same server at the same moment, like the workers of a PHP-FPM.
+//! Many publishers that lose the same server at the same time, like the workers of a PHP-FPM.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,15 +15,15 @@ use rustix::process::Signal;
 
 use crate::{alone, amount, message, processor_time, publisher};
 
-/// Attempts of one publisher in the first second: at once, then after 25 to 50 ms, 50 to 100 ms, and so on.
-const MOST_IN_FIRST_SECOND: usize = 6;
+/// Maximum number of attempts of one publisher in the first second: at once, then after 25 ms to 50 ms, 50 ms to 100 ms, and so
+/// on.
+const MAX_IN_FIRST_SECOND: usize = 6;
 
-/// When each waits 1.6 s and more between two attempts.
-const CALM_AFTER: usize = 5;
+/// The second from which on each publisher waits at least 1.6 s between two attempts.
+const SLOW_FROM: usize = 5;
 
-/// Kills the server, counts for eight seconds how often somebody tries to connect to it, and claims that it is not too
-/// often.
-fn lose(server: &mut Server, proxy: &Proxy, publishers: usize) {
+/// Kills the server, counts connection attempts per second for eight seconds, and asserts that there are not too many.
+fn assert_retries_are_spread(server: &mut Server, proxy: &Proxy, publishers: usize) {
     proxy.close();
     let before = proxy.attempts().len();
     server.signal(Signal::KILL);
@@ -40,13 +40,10 @@ fn lose(server: &mut Server, proxy: &Proxy, publishers: usize) {
             *count += 1;
         }
     }
-    println!("attempts of {publishers} publishers, second by second: {in_second:?}");
-    assert!(in_second[0] >= publishers, "each tries again at once: {in_second:?}");
-    assert!(in_second[0] <= publishers * MOST_IN_FIRST_SECOND, "{in_second:?}");
-    assert!(
-        in_second[CALM_AFTER..].iter().all(|count| *count <= publishers.div_ceil(4) * 3),
-        "{in_second:?}"
-    );
+    println!("attempts of {publishers} publishers per second: {in_second:?}");
+    assert!(in_second[0] >= publishers, "each retries at once: {in_second:?}");
+    assert!(in_second[0] <= publishers * MAX_IN_FIRST_SECOND, "{in_second:?}");
+    assert!(in_second[SLOW_FROM..].iter().all(|count| *count <= publishers.div_ceil(4) * 3), "{in_second:?}");
 }
 
 #[test]
@@ -59,16 +56,16 @@ fn two_hundred_publishers_that_lose_their_server_spread_their_retries() {
         publisher.publish(message(number, 0).lend()).expect("there is room");
     }
     assert!(publishers.iter_mut().all(|publisher| publisher.flush(wait::LIMIT)));
-    lose(&mut server, &proxy, publishers.len());
+    assert_retries_are_spread(&mut server, &proxy, publishers.len());
     let next = Server::start();
     proxy.open(next.address());
     for (number, publisher) in publishers.iter_mut().enumerate() {
         publisher.publish(message(number, 1).lend()).expect("there is room");
     }
-    assert!(publishers.iter_mut().all(|publisher| publisher.flush(wait::LIMIT)), "all have come back");
+    assert!(publishers.iter_mut().all(|publisher| publisher.flush(wait::LIMIT)), "all have reconnected");
 }
 
-/// The same with real workers, and what they cost while they are idle.
+/// With real workers. Also measures their processor time while they are idle, if `FAULTS_IDLE_SECONDS` is set.
 #[test]
 fn fpm_workers_that_lose_their_server_spread_their_retries_and_all_reconnect() {
     let _alone = alone();
@@ -76,7 +73,7 @@ fn fpm_workers_that_lose_their_server_spread_their_retries_and_all_reconnect() {
     let mut server = Server::start();
     let proxy = Proxy::to(server.address());
     let fpm = Fpm::start(&proxy.endpoint(), workers, "");
-    // Held until all workers have one: each request gets one of its own.
+    // Requests block until all workers have one, so that each worker gets exactly one.
     let gate = server.directory().join("gate");
     fpm.write(
         "publish.php",
@@ -92,13 +89,13 @@ fn fpm_workers_that_lose_their_server_spread_their_retries_and_all_reconnect() {
             scope.spawn(|| {
                 let page = fpm.get("publish.php", "");
                 let pid: u32 = page.parse().unwrap_or_else(|_| panic!("{page}"));
-                pids.lock().expect("nobody panicked").insert(pid);
+                pids.lock().expect("no thread panicked").insert(pid);
             });
         }
         wait::until_true("every worker has a link", || proxy.connections() == workers);
         fs::write(&gate, "").expect("the gate opens");
     });
-    let pids = pids.into_inner().expect("nobody panicked");
+    let pids = pids.into_inner().expect("no thread panicked");
     assert_eq!(pids.len(), workers);
     let seconds = amount("FAULTS_IDLE_SECONDS", 0);
     if seconds > 0 {
@@ -109,7 +106,7 @@ fn fpm_workers_that_lose_their_server_spread_their_retries_and_all_reconnect() {
             )
         };
         let (before, begun) = (used(), Instant::now());
-        wait::let_pass(Duration::from_secs(seconds as u64), "what idle workers use is measured");
+        wait::let_pass(Duration::from_secs(seconds as u64), "the processor time of idle workers is measured");
         let (after, lasted) = (used(), begun.elapsed());
         println!(
             "{workers} idle workers for {lasted:?}: {} ms of processor time in all workers, {} ms in the server",
@@ -117,8 +114,8 @@ fn fpm_workers_that_lose_their_server_spread_their_retries_and_all_reconnect() {
             (after.1 - before.1) / 1_000_000
         );
     }
-    lose(&mut server, &proxy, workers);
+    assert_retries_are_spread(&mut server, &proxy, workers);
     let next = Server::start();
     proxy.open(next.address());
-    wait::until_true("all have come back", || proxy.connections() == workers);
+    wait::until_true("all have reconnected", || proxy.connections() == workers);
 }

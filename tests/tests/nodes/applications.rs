@@ -16,7 +16,8 @@ use super::LONG_HISTORY;
 fn applications_with_different_prefixes_are_isolated() {
     let redis = Redis::start();
     let names = ["shop", "shop2"];
-    let configurations = names.map(|name| format!("{LONG_HISTORY}\n{}prefix = \"{name}\"\n", broker(&redis.url())));
+    let configurations =
+        names.map(|name| format!("{LONG_HISTORY}\n{}prefix = \"{name}\"\n", broker(&redis.url())));
     let nodes = Nodes::start_each(configurations);
     let mut pages = [0, 1].map(|number| Client::user(nodes.node(number), OROSYNC, 7));
     for page in &mut pages {

@@ -105,7 +105,8 @@ fn a_node_that_redis_disconnects_for_not_reading_pushes_catches_up() {
 /// A node behind a proxy and one without.
 fn behind_a_proxy(redis: &Redis) -> (RedisProxy, Nodes) {
     let proxy = RedisProxy::to(redis.address());
-    let nodes = Nodes::start_each([proxy.url(), redis.url()].map(|url| format!("{LONG_HISTORY}\n{}", broker(&url))));
+    let nodes =
+        Nodes::start_each([proxy.url(), redis.url()].map(|url| format!("{LONG_HISTORY}\n{}", broker(&url))));
     (proxy, nodes)
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use orosync_tests::auditor::Auditor;
 use orosync_tests::nodes::Nodes;
 use orosync_tests::redis::Redis;
-use orosync_tests::traffic::{self, Report, Events, Publishers, TOPIC};
+use orosync_tests::traffic::{self, Events, Publishers, Report, TOPIC};
 
 use super::RESUME_LIMIT;
 

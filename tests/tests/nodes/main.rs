@@ -4,11 +4,11 @@
 
 mod access;
 mod applications;
-mod outages;
 mod cuts;
 mod kills;
 mod load;
 mod memory;
+mod outages;
 mod sentinel;
 mod upkeep;
 

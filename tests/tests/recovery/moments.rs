@@ -124,7 +124,9 @@ fn extreme_numbers_of_milliseconds_end_no_session() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
     for number in ["1e308", "-1e308", "1e18", "-1e18", "0.0001", "-0.0", "18446744073709551615", "1e-320"] {
-        page.send_text(&format!(r#"[2,1,"orosync/subscribe","{TOPIC}",{{"since":{{"milliseconds":{number}}}}}]"#));
+        page.send_text(&format!(
+            r#"[2,1,"orosync/subscribe","{TOPIC}",{{"since":{{"milliseconds":{number}}}}}]"#
+        ));
         let answer = page.text();
         assert!(answer.starts_with("[3,1,") || answer.contains(r#"{"code":400}"#), "{number}: {answer}");
         page.assert_no_message();
