@@ -1,4 +1,4 @@
-//! PHP as an Apache module: messages that `orosync_publish()` accepted arrive, however Apache ends its children.
+//! PHP as an Apache module: accepted messages arrive, however Apache ends its children.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use orosync_tests::wait::{self, let_pass};
 use rustix::process::Signal;
 
 /// Messages per page.
-const EACH: usize = 5;
+const MESSAGES_PER_PAGE: usize = 5;
 
 /// Number of browsers that load pages.
 const BROWSERS: usize = 3;
@@ -29,7 +29,7 @@ const PAGE: &str = r#"
     }
 "#;
 
-/// A server, one of its subscribers, and an Apache with pages that publish.
+/// A server, a subscriber, and an Apache with pages that publish.
 struct Site {
     server: Server,
     subscriber: Subscriber,
@@ -51,16 +51,16 @@ impl Site {
         Pages { apache: &self.apache, accepted: &self.accepted }
     }
 
-    /// What `orosync_publish()` has accepted so far.
+    /// The messages that `orosync_publish()` has accepted so far.
     fn accepted(&self) -> BTreeSet<usize> {
         let numbers = fs::read_to_string(&self.accepted).expect("it was written");
         numbers.lines().map(|number| number.parse().expect("a number")).collect()
     }
 
-    /// Has browsers load pages while `meanwhile` runs. `sure`: each page is answered.
-    /// In an MPM with threads Apache cuts some off itself.
-    fn under_load(&self, first: usize, sure: bool, meanwhile: impl FnOnce()) {
-        let sure = sure && self.apache.is_prefork();
+    /// Lets browsers load pages while `meanwhile` runs. With `must_answer`, asserts that each page is answered, except in an MPM with
+    /// threads, where Apache itself ends some requests early.
+    fn under_load(&self, first: usize, must_answer: bool, meanwhile: impl FnOnce()) {
+        let must_answer = must_answer && self.apache.is_prefork();
         let (pages, next, ended) = (self.pages(), AtomicUsize::new(first), AtomicBool::new(false));
         thread::scope(|scope| {
             for _ in 0..BROWSERS {
@@ -68,7 +68,7 @@ impl Site {
                     while !ended.load(Ordering::Acquire) {
                         let number = next.fetch_add(1, Ordering::AcqRel);
                         let page = pages.get(number);
-                        assert!(!sure || page.as_deref() == Some("+++++"), "page {number}: {page:?}");
+                        assert!(!must_answer || page.as_deref() == Some("+++++"), "page {number}: {page:?}");
                     }
                 });
             }
@@ -77,13 +77,13 @@ impl Site {
         });
     }
 
-    /// Waits until pages have published so many more messages.
+    /// Waits until pages have published `count` more messages.
     fn await_more(&self, count: usize) {
         let before = self.subscriber.count();
         wait::until_true("pages publish", || self.subscriber.count() > before + count);
     }
 
-    /// Apache has ended: what was accepted has arrived, each message once, and PHP has complained of nothing.
+    /// Asserts, after the end of Apache, that each accepted message has arrived once and that PHP has logged nothing.
     fn assert_complete(self) {
         assert_eq!(self.apache.php_log(), "");
         let accepted = fs::read_to_string(&self.accepted).expect("it was written");
@@ -97,7 +97,7 @@ impl Site {
         let lost: Vec<_> = accepted.difference(&arrived).collect();
         assert!(
             lost.is_empty(),
-            "{} of {} are lost: {lost:?}\n{}",
+            "{} of {} messages are lost: {lost:?}\n{}",
             lost.len(),
             accepted.len(),
             self.apache.log()
@@ -105,7 +105,7 @@ impl Site {
     }
 }
 
-/// What browsers need of a site.
+/// The part of a site that browsers use.
 #[derive(Clone, Copy)]
 struct Pages<'a> {
     apache: &'a Apache,
@@ -121,7 +121,7 @@ impl Pages<'_> {
 #[test]
 fn children_that_end_after_each_connection_lose_no_message() {
     let mut site = Site::start("MaxConnectionsPerChild 1");
-    site.under_load(0, true, || site.await_more(60 * EACH));
+    site.under_load(0, true, || site.await_more(60 * MESSAGES_PER_PAGE));
     site.apache.signal(Signal::WINCH);
     assert!(site.apache.ended().success());
     site.assert_complete();
@@ -132,15 +132,15 @@ fn graceful_restarts_and_a_graceful_stop_under_load_lose_no_message() {
     let mut site = Site::start("");
     site.under_load(0, true, || {
         for _ in 0..2 {
-            site.await_more(60 * EACH);
+            site.await_more(60 * MESSAGES_PER_PAGE);
             site.apache.restart(Signal::USR1);
         }
-        site.await_more(60 * EACH);
+        site.await_more(60 * MESSAGES_PER_PAGE);
     });
     site.under_load(1_000_000, false, || {
-        site.await_more(20 * EACH);
+        site.await_more(20 * MESSAGES_PER_PAGE);
         site.apache.signal(Signal::WINCH);
-        wait::until_true("Apache takes no more requests", || !site.apache.listens());
+        wait::until_true("Apache accepts no more connections", || !site.apache.listens());
     });
     assert!(site.apache.ended().success());
     site.assert_complete();
@@ -150,11 +150,11 @@ fn graceful_restarts_and_a_graceful_stop_under_load_lose_no_message() {
 fn a_restart_and_a_stop_under_load_lose_no_message() {
     let mut site = Site::start("");
     site.under_load(0, false, || {
-        site.await_more(60 * EACH);
+        site.await_more(60 * MESSAGES_PER_PAGE);
         site.apache.restart(Signal::HUP);
-        site.await_more(60 * EACH);
+        site.await_more(60 * MESSAGES_PER_PAGE);
         site.apache.signal(Signal::TERM);
-        wait::until_true("Apache takes no more requests", || !site.apache.listens());
+        wait::until_true("Apache accepts no more connections", || !site.apache.listens());
     });
     assert!(site.apache.ended().success());
     site.assert_complete();
@@ -169,20 +169,24 @@ fn an_ending_child_has_time_to_send_its_queued_messages() {
             "StartServers 1\n<IfModule mpm_prefork_module>\nMinSpareServers 1\nMaxSpareServers 1\n</IfModule>",
         );
         site.apache.write("publish.php", &format!("{PAGE} usleep(300_000);"));
-        // It connects with the first message: none leaves meanwhile.
+        // The link connects with the first message, so no message is sent while the server is frozen.
         site.server.freeze();
         thread::scope(|scope| {
             let pages = site.pages();
             let page = scope.spawn(move || pages.get(0));
-            wait::until_true("the page has published", || site.accepted().len() == EACH);
+            wait::until_true("the page has published", || site.accepted().len() == MESSAGES_PER_PAGE);
             site.apache.signal(signal);
-            let page = page.join().expect("nobody panicked");
-            assert_eq!(page.as_deref(), graceful.then_some("+++++"), "a page is finished, or not");
+            let page = page.join().expect("no thread panicked");
+            assert_eq!(
+                page.as_deref(),
+                graceful.then_some("+++++"),
+                "only graceful signals let the page finish"
+            );
         });
-        let_pass(Duration::from_millis(300), "the child is about to end, and the server does not answer");
+        let_pass(Duration::from_millis(300), "the child ends while the server does not answer");
         site.server.thaw();
         if matches!(signal, Signal::USR1 | Signal::HUP) {
-            wait::until_true("Apache has started anew", || site.apache.starts() == 2);
+            wait::until_true("Apache has restarted", || site.apache.starts() == 2);
             site.apache.signal(Signal::TERM);
         }
         assert!(site.apache.ended().success());

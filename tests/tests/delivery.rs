@@ -12,7 +12,7 @@ use orosync_tests::server::{self, Server};
 use orosync_tests::wait;
 use rustix::process::Signal;
 
-/// Takes events of `oro/ping` whose payloads are numbers until `count` have come.
+/// Receives `count` events of `oro/ping` and returns their payloads, which must be numbers.
 fn numbers(client: &mut Client, count: usize) -> Vec<u64> {
     (0..count)
         .map(|_| {
@@ -96,7 +96,7 @@ fn fpm_workers_that_are_recycled_or_reloaded_lose_no_message() {
         fpm.get("publish.php", &format!("n={n}"));
         if n == 10 {
             fpm.signal(Signal::USR2);
-            wait::until_true("php-fpm has read its configuration anew", || {
+            wait::until_true("php-fpm has reloaded", || {
                 fpm.log().matches("ready to handle connections").count() == 2
             });
         }
@@ -128,13 +128,14 @@ fn a_request_is_not_affected_by_an_unreachable_server() {
     let mut n = 20;
     wait::until_true("the outage is in PHP's log", || {
         n += 1;
-        assert_eq!(publish(n), format!("[true,true,{}]", n + 1), "gone");
+        assert_eq!(publish(n), format!("[true,true,{}]", n + 1), "killed");
         !fpm.php_log().is_empty()
     });
     let server = server.start_again();
     let mut client = Client::user(&server, WAMP, 1);
     client.subscribe("oro/ping");
-    // The frozen server may have taken some before it was killed, and nobody listened there; the last ones were not.
+    // The frozen server may have received some messages before it was killed, when nobody was subscribed. The last ones were not
+    // received.
     assert_eq!(publish(n + 1), format!("[true,true,{}]", n + 2));
     while numbers(&mut client, 1) != [n + 1] {}
     let outages = fpm.php_log().lines().count();
@@ -166,14 +167,14 @@ fn messages_accepted_before_the_server_started_arrive_once_and_in_order() {
     assert_eq!(answer(), "bool(false)\n");
     let mut client = Client::user(&server, WAMP, 1);
     client.subscribe("oro/ping");
-    // Only now does the publisher's endpoint lead anywhere.
+    // From now on the publisher's endpoint exists.
     symlink(server.socket(), &later).expect("a link");
     drop(child.stdin.take());
     assert_eq!(numbers(&mut client, 200), (0..200).collect::<Vec<_>>());
     assert_eq!(answer(), "bool(true)\n");
     assert!(child.wait().expect("php ends").success());
     let accepted = server.metric(r#"orosync_messages_accepted_total{source="link"}"#);
-    assert!((accepted - 200.0).abs() < f64::EPSILON, "each once: {accepted}");
+    assert!((accepted - 200.0).abs() < f64::EPSILON, "each message once: {accepted}");
 }
 
 #[test]
@@ -222,13 +223,13 @@ fn the_publish_command_fails_for_a_refused_topic_even_if_the_server_starts_later
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        wait::until_true("it has tried", || proxy.attempts().len() > 1);
+        wait::until_true("the command has retried", || proxy.attempts().len() > 1);
         proxy.open(server.address());
         running.wait_with_output().expect("it ends")
     };
-    assert_eq!(publish("oro/ping").status.code(), Some(0), "a late server alone is no failure");
+    assert_eq!(publish("oro/ping").status.code(), Some(0), "a server that starts later is no failure");
     let refused = publish("acme/undeclared");
     assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("does not deliver 1 message to the topic \"acme/undeclared\""), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("does not deliver 1 message to the topic \"acme/undeclared\""), "{stderr}");
 }

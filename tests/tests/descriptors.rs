@@ -1,4 +1,4 @@
-//! Descriptor limits: without free descriptors, open sessions are still served and publishers can connect.
+//! Limits of open descriptors: at the limit, open sessions are still served and publishers can connect.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
 const SESSIONS: &str = r#"orosync_sessions_open{protocol="wamp"}"#;
 
-/// A session, or `None` if the server has no room for one.
+/// Opens a session. Returns `None` if the server refuses it because of a limit.
 fn try_session(server: &Server, headers: &str) -> Option<Client> {
     let mut client = Client::connect(server);
     let asked = client.try_send(request("/", &format!("{WAMP}{headers}")).as_bytes());
@@ -56,16 +56,16 @@ fn browsers_beyond_the_descriptor_limit_are_refused_and_publishers_still_connect
     let admitted = sessions.len();
     assert!((100..200).contains(&admitted), "{admitted} sessions with 256 descriptors");
     assert!(refused(&server, "too_many_sessions") >= 200.0);
-    assert!(refused(&server, "accept_failed") < 1.0, "it keeps descriptors for itself");
+    assert!(refused(&server, "accept_failed") < 1.0, "the server keeps descriptors in reserve");
 
-    // With every browser at the door: a publisher is served, and whoever is there hears of it.
+    // At the limit for browsers, a publisher can connect, and open sessions receive its message.
     sessions[0].subscribe("oro/ping");
     let publish = r#"orosync_publish("oro/ping", 1); var_dump(orosync_flush(10));"#;
     assert_eq!(php::output(&server.endpoint(), publish), "bool(true)\n");
     assert_eq!(sessions[0].text(), r#"[8,"oro\/ping",1]"#);
 
     sessions.truncate(admitted / 2);
-    wait::until_true("the places of those who left are given away again", || {
+    wait::until_true("the places of closed sessions are free", || {
         sessions.extend(try_session(&server, ""));
         sessions.len() == admitted
     });
@@ -81,7 +81,7 @@ fn sessions_beyond_the_configured_limit_get_503_with_retry_after() {
     assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nRetry-After: "), "{head}");
     server.await_metric(r#"orosync_handshakes_refused_total{reason="too_many_sessions"}"#, 1.0);
     sessions.pop();
-    wait::until_true("there is room again", || try_session(&server, "").is_some());
+    wait::until_true("the place of the closed session is free", || try_session(&server, "").is_some());
 }
 
 #[test]
@@ -90,16 +90,16 @@ fn a_server_without_a_free_descriptor_waits_without_spinning() {
     let mut session = Client::user(&server, WAMP, 1);
     let open = server.descriptors();
     let limit = Rlimit { current: Some(open as u64), maximum: Some(20_000) };
-    let before = prlimit(Some(server.pid()), Resource::Nofile, limit).expect("a limit of our own child");
+    let before = prlimit(Some(server.pid()), Resource::Nofile, limit).expect("the limit of a child process");
     let mut waiting = Client::connect(&server);
     waiting.send(request("/", WAMP).as_bytes());
-    server.await_line("cannot accept a connection");
-    // Some time passes, and whoever is there is served in it.
+    server.await_line("a connection could not be accepted");
+    // Open sessions are served meanwhile.
     session.sync();
     assert_eq!(session.read_once(), b"\x89\x00", "a ping");
-    prlimit(Some(server.pid()), Resource::Nofile, before).expect("a limit of our own child");
+    prlimit(Some(server.pid()), Resource::Nofile, before).expect("the limit of a child process");
     waiting.read_head();
-    assert!(waiting.head.starts_with("HTTP/1.1 101 "), "whoever waited is served: {}", waiting.head);
+    assert!(waiting.head.starts_with("HTTP/1.1 101 "), "the waiting connection is served: {}", waiting.head);
     let attempts = server.metric(r#"orosync_connections_refused_total{reason="accept_failed"}"#);
     assert!((1.0..100.0).contains(&attempts), "{attempts} attempts within a few seconds");
 }
@@ -122,8 +122,8 @@ fn sessions_of_one_address_are_limited_and_other_addresses_are_served() {
     server::need_descriptors(3_100);
     let server =
         Server::start_with("trusted_proxies = [\"127.0.0.1\"]\n[limits]\nsessions_per_address = 1000\n");
-    let greedy = "X-Forwarded-For: 203.0.113.9\r\n";
-    let sessions: Vec<Client> = (0..3_000).filter_map(|_| try_session(&server, greedy)).collect();
+    let one_address = "X-Forwarded-For: 203.0.113.9\r\n";
+    let sessions: Vec<Client> = (0..3_000).filter_map(|_| try_session(&server, one_address)).collect();
     assert_eq!(sessions.len(), 1_000);
     assert!((refused(&server, "too_many_from_address") - 2_000.0).abs() < 1.0);
     assert!(try_session(&server, "X-Forwarded-For: 203.0.113.10\r\n").is_some());

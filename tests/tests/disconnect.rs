@@ -1,5 +1,5 @@
-//! Disconnects: a session outlives the ticket that opened it, but a publisher can end it, by role and user or by session id.
-//! Users who are still logged in reconnect with a new ticket.
+//! Disconnects: a publisher can end sessions by role and user, or by session id. Users who are still logged in reconnect with a new
+//! ticket.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
@@ -12,7 +12,7 @@ use orosync_tests::server::{self, Server, ticket};
 /// The close code for "reconnect with a new ticket".
 const NEW_TICKET: Received = Received::Close(4010);
 
-/// `orosync-server disconnect` against a running server.
+/// Runs `orosync-server disconnect` against a running server.
 fn disconnect(server: &Server, arguments: &[&str]) -> Output {
     server::command()
         .args(["disconnect", "--endpoint", &server.endpoint(), "--secret-file"])
@@ -22,7 +22,7 @@ fn disconnect(server: &Server, arguments: &[&str]) -> Output {
         .expect("it starts")
 }
 
-/// The session id in WELCOME.
+/// The id of this session.
 fn session_id(client: &mut Client) -> String {
     client.send_text(r#"[2,"1","orosync/session"]"#);
     let answer = client.text();
@@ -43,7 +43,7 @@ fn a_disconnect_closes_all_sessions_of_a_user_and_no_others() {
     let done = disconnect(&server, &["--role", "user", "--uid", "7"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     for (n, client) in of_user.iter_mut().enumerate() {
-        // Oro's JavaScript never comes back after a Close frame, whatever its code.
+        // WAMP sessions get no Close frame, because Oro's JavaScript does not reconnect after one.
         assert_eq!(client.receive(), [NEW_TICKET, Received::End][n % 2]);
     }
     of_others.iter_mut().for_each(Client::sync);
@@ -66,7 +66,7 @@ fn a_disconnect_by_name_closes_only_sessions_of_that_role_and_is_logged_in_one_l
     assert!(!line.contains(&"c".repeat(100)) && line.contains(r#""sessions":0"#), "{line}");
     user.sync();
     let lines = server.log().iter().filter(|line| line.contains("sessions ended at the request")).count();
-    assert_eq!(lines, 2, "one for each disconnect");
+    assert_eq!(lines, 2, "one line for each disconnect");
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn a_disconnect_accepted_while_the_server_is_unreachable_takes_effect_later() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("php starts");
-    let mut said = BufReader::new(running.stdout.take().expect("it is piped")).lines();
-    let mut line = || said.next().and_then(Result::ok).unwrap_or_default();
+    let mut stdout = BufReader::new(running.stdout.take().expect("it is piped")).lines();
+    let mut line = || stdout.next().and_then(Result::ok).unwrap_or_default();
     assert_eq!(line(), "bool(true)", "accepted");
     server.thaw();
     assert_eq!(line(), "bool(true)", "acknowledged");
@@ -165,8 +165,11 @@ fn an_ambiguous_disconnect_is_refused_with_a_reason() {
         var_dump(orosync_flush(10));
         echo orosync_status()['last_error'];
     ";
-    let said = php::output(&server.endpoint(), script);
-    assert!(said.starts_with("bool(true)\n") && said.contains("names one session, or a role"), "{said}");
+    let printed = php::output(&server.endpoint(), script);
+    assert!(
+        printed.starts_with("bool(true)\n") && printed.contains("names one session, or a role"),
+        "{printed}"
+    );
     user.sync();
 }
 

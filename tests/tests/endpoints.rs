@@ -1,5 +1,5 @@
-//! Several endpoints of one publisher: it goes on to another node when its own is lost, says which one it uses, and says in
-//! PHP's log if they are no cluster. The brokers here are in memory, so they never are.
+//! A publisher with several endpoints: it switches to another node when it loses its own, reports the endpoint in use, and logs if
+//! the nodes are not a cluster. The nodes here are never a cluster, because their brokers are in memory.
 
 use std::io::{BufRead, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,12 +12,12 @@ use orosync_tests::server::{self, Server};
 use orosync_tests::wait;
 use rustix::process::Signal;
 
-const STRANGERS: &str = "are not nodes of one cluster";
+const NOT_A_CLUSTER: &str = "are not nodes of one cluster";
 
-/// How long a node must have run before it can be told from one that was started anew: it says that in whole seconds.
-const OVERLAP: Duration = Duration::from_secs(2);
+/// Minimum run time of a node before a restart can be detected: nodes report their run time in whole seconds.
+const MIN_RUN_TIME: Duration = Duration::from_secs(2);
 
-/// A PHP process that publishes each line that it is given, and prints its status once that is acknowledged.
+/// A PHP process that publishes each line of its input, and prints its status after the acknowledgement.
 struct Publisher {
     process: Child,
     lines: ChildStdin,
@@ -61,7 +61,7 @@ impl Publisher {
         Answer { endpoint, last_error }
     }
 
-    /// What it has logged until its end.
+    /// Ends the process and returns its log.
     fn log(self) -> String {
         drop(self.lines);
         let output = self.process.wait_with_output().expect("it ends");
@@ -86,7 +86,7 @@ fn a_publisher_switches_to_another_node_and_logs_once_that_the_nodes_are_not_a_c
     let mut sessions = servers.each_ref().map(subscribed);
     let endpoints = servers.each_ref().map(Server::endpoint);
     let mut publisher = Publisher::to(&endpoints.join(" "));
-    wait::let_pass(OVERLAP, "both run at the same time");
+    wait::let_pass(MIN_RUN_TIME, "both have run for some time");
     let first = publisher.publish(1);
     let used = endpoints.iter().position(|endpoint| *endpoint == first.endpoint).expect("one of the two");
     let other = 1 - used;
@@ -99,28 +99,28 @@ fn a_publisher_switches_to_another_node_and_logs_once_that_the_nodes_are_not_a_c
         let answer = publisher.publish(number);
         assert_eq!(answer.endpoint, endpoints[other]);
         assert_receives(&mut sessions[other], number);
-        assert!(answer.last_error.contains(STRANGERS), "{}", answer.last_error);
+        assert!(answer.last_error.contains(NOT_A_CLUSTER), "{}", answer.last_error);
         for endpoint in &endpoints {
             assert!(answer.last_error.contains(endpoint), "{}", answer.last_error);
         }
     }
     let log = publisher.log();
-    assert_eq!(log.matches(STRANGERS).count(), 1, "{log}");
-    assert_eq!(log.lines().count(), 1, "no outage: {log}");
+    assert_eq!(log.matches(NOT_A_CLUSTER).count(), 1, "{log}");
+    assert_eq!(log.lines().count(), 1, "a switch is not logged as an outage: {log}");
 }
 
 #[test]
 fn a_restarted_node_counts_as_a_member_of_the_cluster() {
     let mut server = Server::start();
     let mut publisher = Publisher::to(&server.endpoint());
-    wait::let_pass(OVERLAP, "it runs for a while");
+    wait::let_pass(MIN_RUN_TIME, "it has run for some time");
     for number in 1..=2 {
         publisher.publish(number);
         server = server.restart();
     }
     let answer = publisher.publish(3);
     let log = publisher.log();
-    assert!(!log.contains(STRANGERS) && !answer.last_error.contains(STRANGERS), "{log}");
+    assert!(!log.contains(NOT_A_CLUSTER) && !answer.last_error.contains(NOT_A_CLUSTER), "{log}");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_restarted_node_counts_as_a_member_of_the_cluster_at_another_address_too() {
     let names = [Proxy::to(server.address()), Proxy::closed()];
     let endpoints = names.each_ref().map(Proxy::endpoint);
     let mut publisher = Publisher::to(&endpoints.join(","));
-    wait::let_pass(OVERLAP, "it runs for a while");
+    wait::let_pass(MIN_RUN_TIME, "it has run for some time");
     assert_eq!(publisher.publish(1).endpoint, endpoints[0]);
     names[0].close();
     server = server.restart();
@@ -137,7 +137,7 @@ fn a_restarted_node_counts_as_a_member_of_the_cluster_at_another_address_too() {
     let answer = publisher.publish(2);
     assert_eq!(answer.endpoint, endpoints[1]);
     let log = publisher.log();
-    assert!(!log.contains(STRANGERS) && !answer.last_error.contains(STRANGERS), "{log}");
+    assert!(!log.contains(NOT_A_CLUSTER) && !answer.last_error.contains(NOT_A_CLUSTER), "{log}");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn processes_spread_over_the_nodes_and_skip_a_dead_one() {
     };
     let endpoints = format!("{} {dead}, {}", servers[0].endpoint(), servers[1].endpoint());
     let mut used = [false; 2];
-    // A third of them begins with the one, and two thirds end up with the other.
+    // A third of the processes starts with one server, and two thirds end at the other.
     for _ in 0..60 {
         let endpoint =
             php::output(&endpoints, r#"if (orosync_check(10)) { echo orosync_status()["endpoint"]; }"#);
@@ -160,7 +160,7 @@ fn processes_spread_over_the_nodes_and_skip_a_dead_one() {
             return;
         }
     }
-    panic!("all went to one node: {used:?}");
+    panic!("all processes use one node: {used:?}");
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn the_servers_commands_accept_several_endpoints() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    let mut said = BufReader::new(watch.stderr.take().expect("a pipe")).lines();
-    assert!(said.next().expect("a line").expect("text").starts_with("subscribed to"));
+    let mut stderr = BufReader::new(watch.stderr.take().expect("a pipe")).lines();
+    assert!(stderr.next().expect("a line").expect("text").starts_with("subscribed to"));
     let published = command("publish").args(["oro/ping", "7"]).output().expect("it starts");
     assert!(published.status.success(), "{}", String::from_utf8_lossy(&published.stderr));
     let mut events = BufReader::new(watch.stdout.take().expect("a pipe")).lines();
@@ -190,7 +190,7 @@ fn the_servers_commands_accept_several_endpoints() {
     let disconnected =
         command("disconnect").args(["--role", "user", "--uid", "7"]).output().expect("it starts");
     assert!(disconnected.status.success(), "{}", String::from_utf8_lossy(&disconnected.stderr));
-    // It watches until it is told to end.
+    // The watch command runs until it is killed.
     watch.kill().expect("it runs");
     watch.wait().expect("it ends");
 }

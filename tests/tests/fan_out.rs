@@ -1,10 +1,10 @@
-//! Fan-out to many sessions: all receive all events in order, with both ways in which a shard writes.
+//! Fan-out to many sessions: all receive all events in order, whether a shard writes with `io_uring` or without.
 
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::php;
 use orosync_tests::server::Server;
 
-/// More than are written in one turn of a shard.
+/// More sessions than a shard writes to in one iteration.
 const SESSIONS: usize = 600;
 
 const EVENTS: usize = 40;
@@ -18,7 +18,7 @@ fn every_session_receives_every_event_in_order_with_and_without_io_uring() {
         for client in &mut clients {
             client.subscribe("oro/maintenance");
         }
-        // The first half one by one, each acknowledged before the next; the second half in a burst.
+        // The first half of the events one by one, each acknowledged before the next, the second half in a burst.
         let script = format!(
             r#"for ($i = 0; $i < {EVENTS}; $i++) {{
                 orosync_publish("oro/maintenance", $i);

@@ -1,4 +1,4 @@
-//! The grace period after SIGTERM, in which load balancers notice: the server is not ready but still serves.
+//! The grace period after SIGTERM, in which load balancers detect the shutdown: the server is unready but still serves.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use orosync_tests::php;
 use orosync_tests::server::Server;
 use rustix::process::Signal;
 
-/// Longer than any test waits.
-const LONG: &str = "drain_grace_seconds = 3600\ndrain_seconds = 1\n";
+/// A grace period longer than any test.
+const LONG_GRACE: &str = "drain_grace_seconds = 3600\ndrain_seconds = 1\n";
 
 fn assert_status(server: &Server, path: &str, status: &str) {
     let answer = server.admin(path);
@@ -18,7 +18,7 @@ fn assert_status(server: &Server, path: &str, status: &str) {
 #[test]
 fn during_the_grace_period_connections_are_accepted_until_a_second_signal() {
     for second in [Signal::TERM, Signal::INT] {
-        let mut server = Server::start_with(LONG);
+        let mut server = Server::start_with(LONG_GRACE);
         let mut old = Client::user(&server, WAMP, 1);
         old.subscribe("oro/ping");
         assert_status(&server, "/readyz", "200 ");
@@ -45,7 +45,7 @@ fn during_the_grace_period_connections_are_accepted_until_a_second_signal() {
 
 #[test]
 fn sighup_reloads_topics_during_the_grace_period() {
-    let mut server = Server::start_with(LONG);
+    let mut server = Server::start_with(LONG_GRACE);
     server.signal(Signal::TERM);
     server.await_line("still serving");
     server.rewrite("[[topics]]\npattern = \"acme/new\"\nsubscribe = \"user\"\n");

@@ -1,7 +1,7 @@
-//! RFC 6455, 4.2: what is answered to which request, byte for byte. One table: a request, its answer.
+//! A table of requests and their exact responses (RFC 6455, 4.2).
 //!
-//! Where a request has several faults, the answer names the one that tells a person most: first what kind of request this
-//! is at all. Nothing that a client sent stands in an answer.
+//! If a request has several errors, the response names the most helpful one: the kind of the request comes first. A response never
+//! contains data that a client sent.
 
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, Received, frame};
@@ -16,16 +16,16 @@ const HOST: &str = "Host: localhost\r\n";
 /// RFC 6455, 1.3: the accept key of `KEY`.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// What a request is answered with.
+/// The expected response.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     /// 101 without a subprotocol, then WELCOME.
     Session,
     /// 101 with this subprotocol, then WELCOME.
     SessionOf(&'static str),
-    /// Status, further headers, sentence; then the end.
+    /// Status, additional headers, body; then the end.
     Refused(&'static str, &'static str, &'static str),
-    /// Nothing yet: the request is not complete.
+    /// No response, because the request is incomplete.
     Nothing,
 }
 
@@ -74,30 +74,30 @@ const ORIGIN_OF_TICKET: Answer = Refused(
     "The ticket does not allow pages of this host. To allow them, add the host to the origins of the application's tickets.",
 );
 
-/// A good request, with other headers behind its own.
+/// A valid request with additional headers.
 fn with(more: &str) -> String {
     format!("GET / HTTP/1.1\r\n{HOST}{UPGRADE}{CONNECTION}{VERSION}{KEY}{more}\r\n")
 }
 
-/// A good request for this target.
+/// A valid request with this target.
 fn to(target: &str) -> String {
     with("").replace("GET / ", &format!("GET {target} "))
 }
 
-/// A good request in which one thing is another.
+/// A valid request in which `this` is replaced by `other`.
 fn but(this: &str, other: &str) -> String {
-    let good = with("");
-    assert!(good.contains(this), "nothing to replace: {this:?}");
-    good.replacen(this, other, 1)
+    let valid = with("");
+    assert!(valid.contains(this), "nothing to replace: {this:?}");
+    valid.replacen(this, other, 1)
 }
 
-/// What holds for every kind of request: RFC 6455, 4.2.1, and RFC 9112.
+/// The requests and their responses: RFC 6455, 4.2.1, and RFC 9112.
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn requests() -> Vec<(&'static str, String, Answer)> {
     let long = |length| "x".repeat(length);
     vec![
         // The request line.
-        ("a good request", with(""), Session),
+        ("a valid request", with(""), Session),
         ("a path and a query", to("/some/path?a=b&c"), Session),
         ("an absolute URI", to("ws://localhost/path"), Session),
         ("an absolute URI of HTTP", to("http://localhost:8080/"), Session),
@@ -114,12 +114,12 @@ fn requests() -> Vec<(&'static str, String, Answer)> {
         ("HTTP/1.2", but("HTTP/1.1", "HTTP/1.2"), HTTP_VERSION),
         ("HTTP/2.0", but("HTTP/1.1", "HTTP/2.0"), HTTP_VERSION),
         ("the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), HTTP_VERSION),
-        ("http in small letters", but("HTTP/1.1", "http/1.1"), BAD),
+        ("http in lower case", but("HTTP/1.1", "http/1.1"), BAD),
         ("POST", but("GET", "POST"), METHOD),
         ("HEAD", but("GET", "HEAD"), METHOD),
         ("OPTIONS", but("GET", "OPTIONS"), METHOD),
         ("CONNECT", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n".to_owned(), METHOD),
-        ("get in small letters", but("GET", "get"), METHOD),
+        ("get in lower case", but("GET", "get"), METHOD),
         ("a method with a colon", but("GET", "GE:T"), BAD),
         ("TLS", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}".to_owned(), BAD),
         ("a plain request", format!("GET / HTTP/1.1\r\n{HOST}\r\n"), NO_PAGE),
@@ -133,7 +133,7 @@ fn requests() -> Vec<(&'static str, String, Answer)> {
         ("an upgrade to HTTP/2", but("websocket", "h2c"), NO_PAGE),
         ("one of several upgrades", but("websocket", "h2c, websocket"), Session),
         ("Upgrade in two lines", with("Upgrade: h2c\r\n"), Session),
-        ("Upgrade in capitals", but("Upgrade: websocket", "UPGRADE: WebSocket"), Session),
+        ("Upgrade in upper case", but("Upgrade: websocket", "UPGRADE: WebSocket"), Session),
         ("a longer word", but("Upgrade: websocket", "Upgrade: websockets"), NO_PAGE),
         ("a version of the protocol", but("Upgrade: websocket", "Upgrade: websocket/13"), NO_PAGE),
         ("Firefox's Connection", but(CONNECTION, "Connection: keep-alive, Upgrade\r\n"), Session),
@@ -160,23 +160,23 @@ fn requests() -> Vec<(&'static str, String, Answer)> {
         ("a key of 17 bytes", but(KEY, "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAA=\r\n"), BAD),
         ("a key without padding", but("jZQ==", "jZQ"), BAD),
         ("a key that is not base64", but("dGhl", "d_hl"), BAD),
-        ("a key with something behind it", but("jZQ==", "jZQ==; x"), BAD),
+        ("a key followed by other characters", but("jZQ==", "jZQ==; x"), BAD),
         ("two keys in two lines", with(KEY), BAD),
         ("two keys in one line", but("jZQ==", "jZQ==, dGhlIHNhbXBsZSBub25jZQ=="), BAD),
-        // The form of headers.
-        ("header names in any letters", with("").replace("Sec-WebSocket-", "sEC-wEBsOCKET-"), Session),
-        ("no space behind a colon", with("").replace(": ", ":"), Session),
+        // Header syntax.
+        ("header names in mixed case", with("").replace("Sec-WebSocket-", "sEC-wEBsOCKET-"), Session),
+        ("no space after a colon", with("").replace(": ", ":"), Session),
         ("a folded header", but("Upgrade: websocket\r\n", "Upgrade:\r\n websocket\r\n"), BAD),
-        ("a folded header behind a value", with("X-A: b\r\n c\r\n"), BAD),
+        ("a folded header after a value", with("X-A: b\r\n c\r\n"), BAD),
         ("a space before a colon", but("Upgrade:", "Upgrade :"), BAD),
         ("a header without a colon", with("nonsense\r\n"), BAD),
         ("a header without a name", with(": x\r\n"), BAD),
-        ("a zero in a value", with("X-A: a\0b\r\n"), BAD),
-        ("a zero in a name", with("X\0A: b\r\n"), BAD),
+        ("a NUL byte in a value", with("X-A: a\0b\r\n"), BAD),
+        ("a NUL byte in a name", with("X\0A: b\r\n"), BAD),
         ("a carriage return in a value", with("X-A: a\rb\r\n"), BAD),
         ("a line break in a value", with("X-A: a\r\n\tb\r\n"), BAD),
-        ("other than ASCII in a value", with("X-A: \u{fc}\r\n"), Session),
-        ("other than ASCII in a name", with("X-\u{fc}: a\r\n"), BAD),
+        ("a non-ASCII character in a value", with("X-A: \u{fc}\r\n"), Session),
+        ("a non-ASCII character in a name", with("X-\u{fc}: a\r\n"), BAD),
         ("bare line feeds", with("").replace("\r\n", "\n"), Session),
         ("one bare line feed", but("Host: localhost\r\n", "Host: localhost\n"), Session),
         ("bare carriage returns", with("").replace("\r\n", "\r"), BAD),
@@ -184,34 +184,34 @@ fn requests() -> Vec<(&'static str, String, Answer)> {
         ("more than a hundred headers", with(&"X-A: b\r\n".repeat(96)), TOO_LARGE),
         ("large cookies", with(&format!("Cookie: {}\r\n", long(8 << 10))), Session),
         ("too large cookies", with(&format!("Cookie: {}\r\n", long(16 << 10))), TOO_LARGE),
-        ("a target that never ends", format!("GET /{}", long(16 << 10)), TOO_LARGE),
-        ("a header that never ends", format!("GET / HTTP/1.1\r\nX-A: {}", long(16 << 10)), TOO_LARGE),
+        ("a target without an end", format!("GET /{}", long(16 << 10)), TOO_LARGE),
+        ("a header without an end", format!("GET / HTTP/1.1\r\nX-A: {}", long(16 << 10)), TOO_LARGE),
         ("a head without its last line", with("").trim_end().to_owned(), Nothing),
         // Bodies and smuggling: a handshake has none.
         ("a body", with("Content-Length: 5\r\n") + "hello", BAD),
-        ("an announced body of nothing", with("Content-Length: 0\r\n"), Session),
+        ("a body of length 0", with("Content-Length: 0\r\n"), Session),
         ("a negative body", with("Content-Length: -1\r\n"), BAD),
         ("a body of +0", with("Content-Length: +0\r\n"), BAD),
         ("a body of 0x0", with("Content-Length: 0x0\r\n"), BAD),
         ("two lengths", with("Content-Length: 0\r\nContent-Length: 5\r\n"), BAD),
-        ("twice the same length", with("Content-Length: 0\r\nContent-Length: 0\r\n"), Session),
+        ("the same length twice", with("Content-Length: 0\r\nContent-Length: 0\r\n"), Session),
         ("two lengths in one line", with("Content-Length: 0, 5\r\n"), BAD),
         ("chunks", with("Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", BAD),
-        ("chunks in any letters", with("TRANSFER-ENCODING: Chunked\r\n") + "0\r\n\r\n", BAD),
-        ("chunks that are none", with("Transfer-Encoding: xchunked\r\n"), BAD),
+        ("chunks in mixed case", with("TRANSFER-ENCODING: Chunked\r\n") + "0\r\n\r\n", BAD),
+        ("an unknown transfer encoding", with("Transfer-Encoding: xchunked\r\n"), BAD),
         ("an empty encoding", with("Transfer-Encoding:\r\n"), BAD),
         ("chunks and a length", with("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"), BAD),
         ("an encoding with a space before its colon", with("Transfer-Encoding : chunked\r\n"), BAD),
-        ("a second request behind a refused one", but(KEY, "") + &with(""), BAD),
-        // What is offered.
+        ("a second request after a refused one", but(KEY, "") + &with(""), BAD),
+        // Subprotocols and extensions.
         ("WAMP v1", with("Sec-WebSocket-Protocol: wamp\r\n"), SessionOf("wamp")),
-        ("our client", with("Sec-WebSocket-Protocol: orosync.1, wamp\r\n"), SessionOf("orosync.1")),
+        ("Orosync's client", with("Sec-WebSocket-Protocol: orosync.1, wamp\r\n"), SessionOf("orosync.1")),
         (
-            "our client, in two lines",
+            "Orosync's client, in two lines",
             with("Sec-WebSocket-Protocol: wamp\r\nSec-WebSocket-Protocol: orosync.1\r\n"),
             SessionOf("orosync.1"),
         ),
-        ("a protocol that is not known", with("Sec-WebSocket-Protocol: mqtt, wamp.2.json\r\n"), Session),
+        ("an unknown protocol", with("Sec-WebSocket-Protocol: mqtt, wamp.2.json\r\n"), Session),
         ("no protocol in the header", with("Sec-WebSocket-Protocol:\r\n"), Session),
         ("a protocol that would split the answer", with("Sec-WebSocket-Protocol: wamp\r\n X: y\r\n"), BAD),
         ("compression", with("Sec-WebSocket-Extensions: permessage-deflate\r\n"), Session),
@@ -220,18 +220,18 @@ fn requests() -> Vec<(&'static str, String, Answer)> {
             with("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"),
             Session,
         ),
-        ("extensions that are nonsense", with("Sec-WebSocket-Extensions: ;;,\"\r\n"), Session),
-        // Who it is.
+        ("invalid extensions", with("Sec-WebSocket-Extensions: ;;,\"\r\n"), Session),
+        // Identity.
         ("a page of any site", with("Origin: https://crm.example.com\r\n"), Session),
-        ("no ticket in the parameter", to("/?ticket="), Session),
-        ("a ticket that is none", to("/?ticket=x"), TICKET),
-        ("a bearer that is none", with("Authorization: Bearer x\r\n"), TICKET),
+        ("an empty ticket parameter", to("/?ticket="), Session),
+        ("an invalid ticket", to("/?ticket=x"), TICKET),
+        ("an invalid bearer token", with("Authorization: Bearer x\r\n"), TICKET),
         ("another kind of authorization", with("Authorization: Basic eDp4\r\n"), Session),
         ("the link without a ticket", with("Sec-WebSocket-Protocol: orosync.link.1\r\n"), NOT_A_PUBLISHER),
     ]
 }
 
-/// The whole answer as text; after a 101 with WELCOME, whose session id is taken out.
+/// The expected response as text, without the WELCOME frame after a 101.
 fn expected(answer: Answer) -> String {
     match answer {
         Session => switching(""),
@@ -252,7 +252,7 @@ fn switching(protocol: &str) -> String {
     )
 }
 
-/// What a server answers to this request; it is ended behind it, so that nothing more is awaited.
+/// The server's response to this request. The client closes its side after the request, so that the server waits for no more data.
 fn answer(server: &Server, request: &str) -> String {
     let mut client = Client::connect(server);
     client.send(request.as_bytes());
@@ -305,7 +305,7 @@ fn data_after_the_request_is_read_as_frames() {
     client.read_head();
     assert!(client.text().starts_with("[0,"));
     assert!(client.text().starts_with(r#"[3,"early","#));
-    // A second request is bytes that are no frame: it gets no second 101.
+    // A second request is an invalid frame and gets no second 101.
     let mut client = Client::connect(&server);
     client.send(&[with(""), with("")].concat().into_bytes());
     client.read_head();
@@ -331,7 +331,11 @@ fn a_page_of_another_origin_is_refused_before_its_ticket_is_used() {
         "connection refused: pages of https://example.com may not connect. To allow them, add the host to auth.allowed_origins",
     );
     assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(Session));
-    assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(TICKET), "it was used now");
+    assert_eq!(
+        answer(&server, &from("https://crm.example.com:8443")),
+        expected(TICKET),
+        "the ticket was used"
+    );
     let two = with("Origin: https://crm.example.com\r\nOrigin: https://evil.example\r\n");
     assert_eq!(answer(&server, &two), expected(ORIGIN), "two origins");
     let ticket = ticket_for_pages(&["crm.example.com"]);

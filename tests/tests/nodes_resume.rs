@@ -1,5 +1,5 @@
-//! Several nodes on one Redis: a session is resumed on whichever of them, and a disconnect holds on all of them. What a node cannot
-//! prove to have heard ends its sessions.
+//! Several nodes on one Redis: a session can be resumed on any of them, and a disconnect applies to all of them. A node that may have
+//! missed a disconnect closes its sessions.
 
 use orosync_protocol::disconnect::{self, Disconnect};
 use orosync_protocol::{Audience, SessionId, SessionIds};
@@ -18,22 +18,22 @@ const TOPIC: &str = "oro/data/update";
 /// The close code for "reconnect and recover".
 const INCOMPLETE: Received = Received::Close(4012);
 
-/// What Redis keeps of a topic: its entries and its head.
+/// The Redis keys of a topic: its entries and its head.
 fn keys(topic: &str) -> [String; 2] {
     ["e", "h"].map(|kind| format!("orosync:{{0}}:{kind}:{topic}"))
 }
 
-/// Takes a copy of what Redis keeps of a topic, as a replica has it that will hear of nothing more.
-fn fall_behind(redis: &Redis, topic: &str) {
+/// Copies the Redis data of a topic, as if a replica were detached.
+fn copy_as_stale_replica(redis: &Redis, topic: &str) {
     for key in keys(topic) {
-        redis.run(&["COPY", &key, &format!("{key}:behind"), "REPLACE"]);
+        redis.run(&["COPY", &key, &format!("{key}:stale"), "REPLACE"]);
     }
 }
 
-/// Puts the copy in the place of what there is, as if that replica were promoted.
+/// Replaces the Redis data of a topic by the copy, as if the stale replica were promoted.
 fn promote(redis: &Redis, topic: &str) {
     for key in keys(topic) {
-        redis.run(&["COPY", &format!("{key}:behind"), &key, "REPLACE"]);
+        redis.run(&["COPY", &format!("{key}:stale"), &key, "REPLACE"]);
     }
 }
 
@@ -55,7 +55,7 @@ fn a_resume_ticket_is_valid_once_on_any_node() {
         (0..2).for_each(|number| assert_rejected(nodes.node(number), &ticket, "replayed"));
         ticket = next;
     }
-    // What is for the first of them is for the last, wherever it is published.
+    // A message for the first session is delivered to the last one that resumed it, whichever node it is published at.
     let mut last = resume(nodes.node(1), &ticket);
     last.subscribe(TOPIC);
     last.sync();
@@ -121,15 +121,15 @@ fn disconnects_survive_lost_connections_and_a_restart_of_redis_and_close_no_othe
     let mut redis = Redis::start_with("appendonly yes\nappendfsync always\n");
     let nodes = Nodes::start(2, &redis.url(), "");
     let mut bystanders = [0, 1].map(|number| Client::user(nodes.node(number), OROSYNC, 1000));
-    let gone = |uid| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, uid));
-    let good = [gone(1000), gone(1000)];
+    let ticket_of_closed = |uid| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, uid));
+    let good = [ticket_of_closed(1000), ticket_of_closed(1000)];
     for uid in 0..10 {
-        let ticket = gone(uid);
+        let ticket = ticket_of_closed(uid);
         redis.kill_subscribers();
         disconnect(nodes.node(0), &user(uid));
         assert_rejected(nodes.node(1), &ticket, "revoked");
     }
-    let [first, second] = [gone(10), gone(11)];
+    let [first, second] = [ticket_of_closed(10), ticket_of_closed(11)];
     disconnect(nodes.node(0), &user(10));
     redis.stop();
     redis.start_again();
@@ -151,14 +151,14 @@ fn when_redis_loses_the_disconnects_sessions_close_and_need_new_tickets() {
     disconnect(nodes.node(0), &user(9));
     let mut sessions: Vec<_> = (0..20).map(|uid| Client::user(nodes.node(uid % 2), OROSYNC, 7)).collect();
     let ticket = resume_ticket(&mut sessions[0]);
-    let gone = resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 7));
+    let of_closed = resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 7));
     for key in keys(disconnect::TOPIC) {
         redis.run(&["DEL", &key]);
     }
     for session in &mut sessions {
         assert_eq!(session.receive(), NEW_TICKET);
     }
-    for (number, ticket) in [ticket, gone].iter().enumerate() {
+    for (number, ticket) in [ticket, of_closed].iter().enumerate() {
         assert_rejected(nodes.node(number), ticket, "other_server");
     }
     let mut session = Client::user(nodes.node(0), OROSYNC, 7);
@@ -174,7 +174,7 @@ fn resume_tickets_are_rejected_if_a_promoted_replica_may_lack_disconnects() {
     disconnect(nodes.node(0), &user(1));
     let mut session = Client::user(nodes.node(0), OROSYNC, 7);
     let [before, revoked] = [7, 3].map(|uid| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, uid)));
-    fall_behind(&redis, disconnect::TOPIC);
+    copy_as_stale_replica(&redis, disconnect::TOPIC);
     disconnect(nodes.node(0), &user(2));
     let lost = [0, 1].map(|number| resume_ticket(&mut Client::user(nodes.node(number), OROSYNC, 8)));
     promote(&redis, disconnect::TOPIC);
@@ -184,7 +184,7 @@ fn resume_tickets_are_rejected_if_a_promoted_replica_may_lack_disconnects() {
         assert_rejected(nodes.node(number), lost, "other_server");
     }
     assert_rejected(nodes.node(0), &revoked, "revoked");
-    // Nor is any other from before the break: the new line may lack what this node knew.
+    // Other tickets from before the failover are rejected too, because the promoted replica may lack their disconnects.
     assert_rejected(nodes.node(1), &before, "revoked");
 }
 
@@ -196,20 +196,20 @@ fn a_session_that_may_have_missed_events_resumes_with_an_incomplete_recovery() {
     plain.subscribe(TOPIC);
     plain.sync();
     publish(nodes.node(0), 1);
-    let mut asks = Client::user(nodes.node(1), OROSYNC, 7);
-    asks.recover(TOPIC, &json!({}));
-    fall_behind(&redis, TOPIC);
+    let mut recovering = Client::user(nodes.node(1), OROSYNC, 7);
+    recovering.recover(TOPIC, &json!({}));
+    copy_as_stale_replica(&redis, TOPIC);
     publish(nodes.node(0), 2);
-    let last = asks.event(TOPIC);
-    let ticket = resume_ticket(&mut asks);
+    let last = recovering.event(TOPIC);
+    let ticket = resume_ticket(&mut recovering);
     promote(&redis, TOPIC);
     publish(nodes.node(0), 3);
-    assert_eq!(asks.receive(), INCOMPLETE, "and not the event, which would hide that some are missing");
+    assert_eq!(recovering.receive(), INCOMPLETE, "a Close frame, because the event would hide the gap");
     let mut resumed = resume(nodes.node(0), &ticket);
     let recovered = resumed.recover_since(TOPIC, &last.position);
     assert!(!recovered.complete && recovered.payloads().contains(&json!(3)), "{recovered:?}");
-    let heard = [1, 2, 3].map(|_| serde_json::from_str::<Value>(&plain.text()).expect("JSON")[2].clone());
-    assert_eq!(heard, [json!(1), json!(2), json!(3)]);
+    let received = [1, 2, 3].map(|_| serde_json::from_str::<Value>(&plain.text()).expect("JSON")[2].clone());
+    assert_eq!(received, [json!(1), json!(2), json!(3)]);
     plain.sync();
 }
 
@@ -229,8 +229,8 @@ fn pages_of_a_killed_node_resume_on_the_other_nodes_without_new_tickets() {
         .collect();
     nodes.kill(0);
     publish(nodes.node(1), 1);
-    // All of them knock before the first of them is looked after.
-    let knocking: Vec<_> = pages
+    // All pages send their requests before the first response is read.
+    let connecting: Vec<_> = pages
         .into_iter()
         .zip(OTHERS.into_iter().cycle())
         .map(|((ticket, position, _), node)| {
@@ -239,7 +239,7 @@ fn pages_of_a_killed_node_resume_on_the_other_nodes_without_new_tickets() {
             (page, position)
         })
         .collect();
-    let mut back: Vec<_> = knocking
+    let mut resumed: Vec<_> = connecting
         .into_iter()
         .map(|(mut page, position)| {
             page.read_head();
@@ -250,13 +250,13 @@ fn pages_of_a_killed_node_resume_on_the_other_nodes_without_new_tickets() {
         })
         .collect();
     let each = f64::from(PAGES) / 2.0;
-    // Each session that there is was opened by the ticket that its page had, and none of these was refused.
+    // Each session was opened with the page's resume ticket, and no ticket was rejected.
     for node in OTHERS.map(|number| nodes.node(number)) {
         node.await_metric("orosync_sessions_opened_total{protocol=\"orosync\"}", each);
         node.await_metric("orosync_resume_tickets_used_total", each);
     }
     publish(nodes.node(1), 2);
-    for page in &mut back {
+    for page in &mut resumed {
         assert_eq!(page.event(TOPIC).payload, json!(2));
     }
 }

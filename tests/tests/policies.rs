@@ -1,17 +1,17 @@
-//! Permissions, end to end: every topic of Oro, every kind of identity, both directions; and allowed origins.
+//! Permissions of all kinds of identities on all of Oro's topics, to subscribe and to publish; allowed origins.
 
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, WAMP};
 use orosync_tests::php;
 use orosync_tests::server::{Server, ticket, ticket_for_pages};
 
-/// Who may subscribe: nobody known, customer 7, user 8, user 7.
+/// Who may subscribe: an anonymous session, customer 7, user 8, user 7.
 const ANYONE: [bool; 4] = [true, true, true, true];
 const USERS: [bool; 4] = [false, false, true, true];
 const USER_7: [bool; 4] = [false, false, false, true];
 const NOBODY: [bool; 4] = [false, false, false, false];
 
-/// OroPlatform's topics of all versions, with the names that are near to them.
+/// The topics of all versions of OroPlatform, and similar names.
 const TABLE: [(&str, [bool; 4]); 26] = [
     ("oro/ping", ANYONE),
     ("oro/maintenance", ANYONE),
@@ -29,10 +29,10 @@ const TABLE: [(&str, [bool; 4]); 26] = [
     ("oro/attribute_import/user_7_configmodel_12", USER_7),
     ("oro/imap_sync_fail_u_7", USER_7),
     ("oro/imap_sync_fail_system", USERS),
-    // Another's.
+    // Another user's topics.
     ("oro/email_event/9/1", NOBODY),
     ("oro/reminder_remind/9", NOBODY),
-    // 7, but not written so.
+    // User 7, in another notation.
     ("oro/email_event/07/1", NOBODY),
     ("oro/email_event/+7/1", NOBODY),
     ("oro/email_event/7.0/1", NOBODY),
@@ -43,7 +43,7 @@ const TABLE: [(&str, [bool; 4]); 26] = [
     ("acme/undeclared", NOBODY),
 ];
 
-fn parties(server: &Server) -> [Client; 4] {
+fn identities(server: &Server) -> [Client; 4] {
     [
         Client::anonymous(server, WAMP),
         Client::with_ticket(server, WAMP, &ticket(Role::Customer, Some(7))),
@@ -52,28 +52,28 @@ fn parties(server: &Server) -> [Client; 4] {
     ]
 }
 
-/// Whether this message is accepted; a refusal is answered with `[4,`.
-fn is_taken(client: &mut Client, message: &str) -> bool {
+/// Whether the server accepts this message. It answers a refusal with `[4,`.
+fn is_accepted(client: &mut Client, message: &str) -> bool {
     client.send_text(message);
     client.send_text(r#"[2,"sync","orosync/session"]"#);
-    let mut taken = true;
+    let mut accepted = true;
     loop {
         let text = client.text();
         if text.starts_with(r#"[3,"sync","#) {
-            return taken;
+            return accepted;
         }
-        taken &= !text.starts_with("[4,");
+        accepted &= !text.starts_with("[4,");
     }
 }
 
 #[test]
 fn each_identity_can_subscribe_only_to_the_topics_that_its_policy_allows() {
     let server = Server::start_with("[limits]\nmessage_burst = 1000\n");
-    let mut parties = parties(&server);
+    let mut identities = identities(&server);
     for (topic, expected) in TABLE {
-        for (party, (client, expected)) in parties.iter_mut().zip(expected).enumerate() {
-            let subscribed = is_taken(client, &format!(r#"[5,"{topic}"]"#));
-            assert_eq!(subscribed, expected, "{topic}: party {party}");
+        for (party, (client, expected)) in identities.iter_mut().zip(expected).enumerate() {
+            let subscribed = is_accepted(client, &format!(r#"[5,"{topic}"]"#));
+            assert_eq!(subscribed, expected, "{topic}: identity {party}");
         }
     }
 }
@@ -81,25 +81,25 @@ fn each_identity_can_subscribe_only_to_the_topics_that_its_policy_allows() {
 #[test]
 fn browsers_cannot_publish_to_any_oro_topic() {
     let mut server = Server::start_with("[limits]\nmessage_burst = 1000\n");
-    let mut watcher = Client::user(&server, WAMP, 7);
+    let mut subscriber = Client::user(&server, WAMP, 7);
     for (topic, [.., user_7]) in TABLE {
         if user_7 {
-            watcher.subscribe(topic);
+            subscriber.subscribe(topic);
         }
     }
-    for mut client in parties(&server) {
+    for mut client in identities(&server) {
         for (topic, _) in TABLE {
-            assert!(!is_taken(&mut client, &format!(r#"[7,"{topic}",{{"forged":true}}]"#)), "{topic}");
+            assert!(!is_accepted(&mut client, &format!(r#"[7,"{topic}",{{"forged":true}}]"#)), "{topic}");
         }
     }
-    watcher.sync();
+    subscriber.sync();
     assert!(server.metric(r#"orosync_messages_accepted_total{source="browser"}"#) < 1.0);
     let line = server.await_line("publication refused");
     assert!(line.contains(r#""reason":"not_allowed""#), "{line}");
-    // And what a publisher publishes to the same topics arrives.
+    // A publisher's message to the same topic arrives.
     let script = r#"orosync_publish("oro/email_event/7/1", 1); orosync_flush(10);"#;
     php::output(&server.endpoint(), script);
-    assert_eq!(watcher.text(), r#"[8,"oro\/email_event\/7\/1",1]"#);
+    assert_eq!(subscriber.text(), r#"[8,"oro\/email_event\/7\/1",1]"#);
 }
 
 #[test]
@@ -107,17 +107,17 @@ fn a_topic_that_users_may_publish_to_refuses_all_other_roles() {
     let server = Server::start_with(
         "[[topics]]\npattern = \"acme/chat/{uid:int}/{org}\"\nsubscribe = \"owner\"\npublish = \"user\"\n",
     );
-    for (party, (mut client, (subscribes, publishes))) in parties(&server)
+    for (party, (mut client, (subscribes, publishes))) in identities(&server)
         .into_iter()
         .zip([(false, false), (false, false), (false, true), (true, true)])
         .enumerate()
     {
-        assert_eq!(is_taken(&mut client, r#"[5,"acme/chat/7/1"]"#), subscribes, "party {party}");
-        assert_eq!(is_taken(&mut client, r#"[7,"acme/chat/7/1",1]"#), publishes, "party {party}");
+        assert_eq!(is_accepted(&mut client, r#"[5,"acme/chat/7/1"]"#), subscribes, "identity {party}");
+        assert_eq!(is_accepted(&mut client, r#"[7,"acme/chat/7/1",1]"#), publishes, "identity {party}");
     }
 }
 
-/// The status of the answer to a page, or a program: `target`, and the line that says where the page is from.
+/// The HTTP status of a handshake with this target and this `Origin` line.
 fn status(server: &Server, target: &str, origin: &str) -> String {
     let mut client = Client::connect(server);
     let head = client.handshake(target, &format!("{WAMP}{origin}"));
@@ -127,7 +127,7 @@ fn status(server: &Server, target: &str, origin: &str) -> String {
 #[test]
 fn only_pages_of_allowed_origins_and_clients_without_an_origin_can_connect() {
     let server = Server::start_with("[auth]\nallowed_origins = [\"crm.example.com\", \"*.shop.example\"]\n");
-    // What browsers send: scheme, host, and the port if it is not the scheme's.
+    // Browsers send scheme, host, and a port that is not the scheme's default.
     for (origin, expected) in [
         ("", "101"),
         ("Origin: https://crm.example.com\r\n", "101"),
@@ -139,7 +139,7 @@ fn only_pages_of_allowed_origins_and_clients_without_an_origin_can_connect() {
         ("Origin: https://evil.example/crm.example.com\r\n", "403"),
         ("Origin: https://crm.example.com@evil.example\r\n", "403"),
         ("Origin: https://evilcrm.example.com\r\n", "403"),
-        // A page in a sandbox, from a file, after a redirect to another site.
+        // A sandboxed page, a page from a file, a page after a redirect to another site.
         ("Origin: null\r\n", "403"),
         ("Origin: file://\r\n", "403"),
         ("Origin: \r\n", "403"),
@@ -174,9 +174,13 @@ fn a_ticket_for_certain_hosts_is_rejected_from_other_pages_and_stays_valid() {
     ] {
         assert_eq!(status(&ticket, origin), "403", "{origin:?}");
     }
-    assert_eq!(status(&ticket, "Origin: https://crm.example.com\r\n"), "101", "it was not used up");
+    assert_eq!(
+        status(&ticket, "Origin: https://crm.example.com\r\n"),
+        "101",
+        "the rejected attempts did not use the ticket"
+    );
     assert_eq!(status(&ticket, "Origin: https://crm.example.com\r\n"), "401");
-    // The ticket is what it is for: others are as before.
+    // A ticket without hosts is valid for all pages.
     assert_eq!(status(&ticket_for_pages(&[]), "Origin: https://evil.example\r\n"), "101");
 
     server.await_metric(r#"orosync_handshakes_refused_total{reason="origin"}"#, 6.0);
@@ -193,8 +197,8 @@ fn a_ticket_cannot_allow_an_origin_that_the_server_refuses() {
         status(&server, &format!("/?ticket={ticket}"), origin)
     };
     assert_eq!(status("Origin: https://crm.example.com\r\n"), "101");
-    assert_eq!(status("Origin: https://shop.example.com\r\n"), "403", "not the ticket's");
-    assert_eq!(status("Origin: https://evil.example\r\n"), "403", "not the server's");
+    assert_eq!(status("Origin: https://shop.example.com\r\n"), "403", "not in the ticket");
+    assert_eq!(status("Origin: https://evil.example\r\n"), "403", "not allowed by the server");
 }
 
 #[test]
@@ -218,7 +222,7 @@ fn same_host_allows_only_pages_of_the_requested_host() {
     };
     for (host, origin, expected) in [
         ("crm.example.com", "Origin: https://crm.example.com\r\n", "101"),
-        // Behind a proxy the ports differ.
+        // The ports may differ, as behind a proxy.
         ("crm.example.com:8080", "Origin: https://crm.example.com\r\n", "101"),
         ("CRM.example.com", "Origin: https://crm.example.com:8443\r\n", "101"),
         ("[::1]:8080", "Origin: http://[::1]\r\n", "101"),

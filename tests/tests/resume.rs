@@ -1,4 +1,4 @@
-//! Resume tickets: with one a session reconnects once under its identity, without asking the application. A disconnect revokes
+//! Resume tickets: each lets a session reconnect once with the same identity, without asking the application. A disconnect revokes
 //! them, even if the server is killed right afterwards.
 
 use std::fs;
@@ -20,13 +20,13 @@ use orosync_tests::{SECRET, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// RFC 8410, 10.1 and 10.3: a key pair that everybody has.
+/// The key pair of RFC 8410, 10.1 and 10.3.
 const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
     MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
 const PRIVATE_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
 
-/// What is granted to the user of [`claims`], and to nobody else.
+/// Topics that only the user of [`claims`] may subscribe to.
 const TOPICS: &str = "[[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"granted\"\n\
     [[topics]]\npattern = \"sales\"\nsubscribe = \"role:ROLE_SALES\"\n";
 
@@ -53,12 +53,12 @@ fn signed(claims: &Claims) -> String {
     encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a ticket")
 }
 
-/// A session that was opened by a ticket of the application with these claims.
+/// Opens a session with a ticket of the application that has these claims.
 fn open(server: &Server, claims: &Claims) -> Client {
     Client::with_ticket(server, OROSYNC, &signed(claims))
 }
 
-/// How a handshake with these headers is answered.
+/// The HTTP status of a handshake with this target and these headers.
 fn status(server: &Server, target: &str, headers: &str) -> String {
     let head = Client::connect(server).handshake(target, headers).to_owned();
     head.split(' ').nth(1).unwrap_or_default().to_owned()
@@ -76,9 +76,9 @@ fn a_resumed_session_keeps_its_identity_roles_and_grants() {
     let mut second = resume(&server, answer["ticket"].as_str().expect("a ticket"));
     let chosen: Vec<_> =
         second.head.lines().filter_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: ")).collect();
-    assert_eq!(chosen, ["orosync.1"], "a ticket is not repeated");
+    assert_eq!(chosen, ["orosync.1"], "the response does not repeat the ticket");
     assert!(!second.head.contains("orosync.ticket"), "{}", second.head);
-    // And from that one, once more.
+    // Resume the resumed session.
     let ticket = resume_ticket(&mut second);
     let mut third = resume(&server, &ticket);
     let mut now = call(&mut third, "orosync/session");
@@ -168,7 +168,7 @@ fn tickets_and_resume_tickets_are_accepted_only_in_their_own_place() {
         ("audience", "401", "/".to_owned(), bearer),
         ("malformed", "401", "/".to_owned(), without_ours),
         ("malformed", "401", "/".to_owned(), link),
-        // Whoever speaks our own subprotocol is told by a Close frame.
+        // With the subprotocol orosync.1 the rejection is a Close frame after a 101.
         ("malformed", "101", "/".to_owned(), twice),
         ("malformed", "101", format!("/?ticket={ordinary}"), offer("")),
     ] {
@@ -178,7 +178,7 @@ fn tickets_and_resume_tickets_are_accepted_only_in_their_own_place() {
         server.await_metric(&metric, before + 1.0);
     }
     assert_eq!(status(&server, &format!("/?ticket={ordinary}"), WAMP), "101");
-    // Nothing of this has used it up; and it counts before what the URL has.
+    // None of these attempts has used the resume ticket. It takes precedence over a ticket in the URL.
     let target = format!("/?ticket={}", ticket(Role::User, Some(8)));
     let mut client = Client::connect(&server);
     assert!(client.handshake(&target, &offer(&resume_ticket)).starts_with("HTTP/1.1 101 "));
@@ -204,9 +204,9 @@ fn a_session_that_is_still_open_when_it_is_resumed_is_closed_and_logged() {
     const LINE: &str = "it was still open when another session resumed it";
     let mut server = Server::start_with("shards = 4\n");
     let mut ticket = {
-        let mut gone = Client::user(&server, OROSYNC, 7);
-        let ticket = resume_ticket(&mut gone);
-        drop(gone);
+        let mut closed = Client::user(&server, OROSYNC, 7);
+        let ticket = resume_ticket(&mut closed);
+        drop(closed);
         server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 0.0);
         ticket
     };
@@ -227,7 +227,7 @@ fn a_session_that_is_still_open_when_it_is_resumed_is_closed_and_logged() {
     assert_eq!(
         server.log().iter().filter(|line| line.contains(LINE)).count(),
         8,
-        "one for each that was open"
+        "one line for each open session"
     );
 }
 
@@ -236,24 +236,24 @@ fn a_disconnect_revokes_the_matching_resume_tickets_at_once() {
     let server = Server::start_with("shards = 4\n");
     let mut other = Client::user(&server, OROSYNC, 8);
     let others = resume_ticket(&mut other);
-    // By what names all sessions of a user, whether they are open or not.
+    // A disconnect by name or id applies to all sessions of the user, open or not.
     for (uid, whom) in [(6, Disconnect::Name { role: Role::User, user: "user6".to_owned() }), (7, user(7))] {
         let mut open = Client::user(&server, OROSYNC, uid);
-        let of_gone = resume_ticket(&mut Client::user(&server, OROSYNC, uid));
+        let of_closed = resume_ticket(&mut Client::user(&server, OROSYNC, uid));
         let of_open = resume_ticket(&mut open);
         disconnect(&server, &whom);
         assert_eq!(open.receive(), NEW_TICKET);
         assert_rejected(&server, &of_open, "revoked");
-        assert_rejected(&server, &of_gone, "revoked");
+        assert_rejected(&server, &of_closed, "revoked");
     }
-    // By the id of a session that it has resumed.
+    // A disconnect by session id applies to the session that resumed it.
     let mut first = Client::user(&server, OROSYNC, 9);
     let id = session_id(&mut first).parse().expect("an id");
     let before = resume_ticket(&mut first);
     let mut second = resume(&server, &before);
     let ticket = resume_ticket(&mut second);
     disconnect(&server, &Disconnect::Session(id));
-    assert_eq!(second.receive(), NEW_TICKET, "it is the same one");
+    assert_eq!(second.receive(), NEW_TICKET, "the resumed session is closed");
     assert_rejected(&server, &ticket, "revoked");
     resume(&server, &others).sync();
 }
@@ -306,8 +306,8 @@ fn two_servers_cannot_share_a_state_directory() {
         .env("OROSYNC_AUTH__STATE_DIRECTORY", directory.path())
         .output()
         .expect("it starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("is in use by another running server"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("is in use by another running server"), "{stderr}");
 }
 
 #[test]
@@ -325,20 +325,20 @@ fn resume_tickets_expire_with_the_total_time_and_the_first_tickets_until() {
     ] {
         let (first, ticket) = seconds(&mut open(&server, &limited));
         assert!((1..=100).contains(&first), "{first}");
-        // What was resumed is bound by the same.
+        // The same limit applies to the resumed session.
         let (second, _) = seconds(&mut resume(&server, &ticket.expect("a ticket")));
         assert!((1..=first).contains(&second), "{second}");
     }
-    for over in [
+    for expired in [
         Claims { iat: now() - TOTAL, ..claims(7) },
         Claims { until: Some(now()), ..claims(7) },
         Claims { until: Some(0), ..claims(7) },
     ] {
-        assert_eq!(seconds(&mut open(&server, &over)), (300, None), "a page asks again that often");
+        assert_eq!(seconds(&mut open(&server, &expired)), (300, None), "the interval of the next request");
     }
     let until = now() + 2;
     let (_, ticket) = seconds(&mut open(&server, &Claims { until: Some(until), ..claims(7) }));
-    wait::until_true("the time is over", || now() >= until);
+    wait::until_true("the time limit has passed", || now() >= until);
     assert_rejected(&server, &ticket.expect("a ticket"), "expired");
 }
 
@@ -380,7 +380,7 @@ fn resume_tickets_can_be_disabled() {
     let mut session = Client::user(&server, OROSYNC, 7);
     let no_ticket = json!({ "ticket": null, "seconds": 300, "positions": {} });
     assert_eq!(call(&mut session, "orosync/resume"), no_ticket);
-    // A server that keeps no count of disconnects leaves nothing behind that one could be missing from.
+    // While resume tickets were disabled the server recorded no disconnects, so older tickets stay invalid.
     server.rewrite(&state);
     let server = server.restart();
     assert_rejected(&server, &ticket, "other_server");
@@ -406,7 +406,11 @@ fn sessions_opened_with_a_removed_secret_cannot_be_resumed() {
         status(&server, &format!("/?ticket={}", ticket(Role::User, Some(9))), WAMP) == "401"
     });
     assert_rejected(&server, &by_new, "signature");
-    assert_eq!(call(&mut resumed, "orosync/resume")["ticket"], Value::Null, "it stays, and is not resumed");
+    assert_eq!(
+        call(&mut resumed, "orosync/resume")["ticket"],
+        Value::Null,
+        "the session stays open but cannot be resumed"
+    );
     resume(&server, &resume_ticket(&mut with_new)).sync();
 }
 
@@ -414,7 +418,7 @@ fn sessions_opened_with_a_removed_secret_cannot_be_resumed() {
 fn the_resume_ticket_of_the_longest_ticket_fits_into_a_request() {
     let server = Server::start();
     let name = |bytes| Claims { sub: Some("x".repeat(bytes)), ..claims(7) };
-    // Base64: three bytes are four.
+    // Base64 encodes three bytes as four.
     let longest = name((8192 - signed(&name(0)).len()) / 4 * 3);
     let ticket = resume_ticket(&mut open(&server, &longest));
     assert!(ticket.len() > 8192, "{}", ticket.len());

@@ -9,10 +9,10 @@ use orosync_tests::server::{self, Server, ticket};
 use orosync_tests::{SECRET, php, wait};
 use rustix::process::Signal;
 
-/// A second secret, for a rotation under way.
+/// A second secret, as during a change of the secret.
 const OLD_SECRET: &str = "an old secret of the tests, longer than 32 bytes";
 
-/// A secret as it may slip out: as text, as `{:?}` shows its bytes, in hexadecimal digits.
+/// The forms in which a secret may leak: as text, as `{:?}` of its bytes, as hexadecimal digits.
 fn forms(secret: &str) -> [String; 3] {
     let bytes = secret.as_bytes();
     let (decimal, hexadecimal) = (format!("{bytes:?}"), format!("{bytes:02x?}"));
@@ -23,8 +23,8 @@ fn forms(secret: &str) -> [String; 3] {
     ]
 }
 
-/// Everything that a command says.
-fn said(command: &mut Command) -> String {
+/// The output of a command, on stdout and stderr.
+fn printed_by(command: &mut Command) -> String {
     let output = command.output().expect("it starts");
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
@@ -40,7 +40,7 @@ fn no_output_contains_a_secret_or_a_ticket() {
     let publisher = ticket(Role::Publisher, None);
     let bearer = format!("Authorization: Bearer {publisher}\r\n");
 
-    // Tickets that are good, used, in a broken request, beside a foreign origin, in the wrong place.
+    // Tickets that are valid, used, in an invalid request, or in the wrong place.
     let target = |ticket: &str| format!("/?ticket={ticket}");
     let mut sessions =
         [Client::with_ticket(&server, OROSYNC, &tickets[0]), Client::with_ticket(&server, WAMP, &tickets[1])];
@@ -65,7 +65,7 @@ fn no_output_contains_a_secret_or_a_ticket() {
         client.finish();
     }
     tickets.push(resume_ticket);
-    // Sessions that end with an error, and a publisher with a broken frame.
+    // A session that ends with an error, and a publisher with an invalid frame.
     sessions[1].send(&frame(1, b"\xff"));
     let mut link = Client::connect(&server);
     link.handshake("/", &format!("{bearer}Sec-WebSocket-Protocol: orosync.link.1\r\n"));
@@ -73,9 +73,9 @@ fn no_output_contains_a_secret_or_a_ticket() {
     link.read_to_end();
 
     let mut outputs = Vec::new();
-    // The commands, with the secret in each place that it may stand in, and with what cannot work.
+    // Commands with the secret in each possible place, and with invalid settings.
     let with_secret = |arguments: &[&str], secret: &str| {
-        said(
+        printed_by(
             server::command()
                 .args(arguments)
                 .env("OROSYNC_AUTH__SECRET", secret)
@@ -83,30 +83,32 @@ fn no_output_contains_a_secret_or_a_ticket() {
         )
     };
     outputs.push(with_secret(&["check-config"], SECRET));
-    outputs.push(said(server::command().arg("check-config").env("OROSYNC_AUTH__SECRET", SECRET)));
-    outputs.push(said(server::command().args(["check-config", "--secret-file"]).arg(server.secret_file())));
+    outputs.push(printed_by(server::command().arg("check-config").env("OROSYNC_AUTH__SECRET", SECRET)));
+    outputs.push(printed_by(
+        server::command().args(["check-config", "--secret-file"]).arg(server.secret_file()),
+    ));
     outputs.push(with_secret(&["serve"], &SECRET[..20]));
-    for slip in [
+    for invalid in [
         format!("[auth]\nsecret = {SECRET}\n"),
         format!("[auth]\nsecret = \"{SECRET}\n"),
         format!("[auth]\nsecrte = \"{SECRET}\"\n"),
         format!("[auth]\nsecret = [\"{SECRET}\"]\n"),
         format!("auth = \"{SECRET}\"\n"),
     ] {
-        let file = server.directory().join("slip.toml");
-        fs::write(&file, slip).expect("the configuration is written");
-        outputs.push(said(server::command().args(["check-config", "--config"]).arg(&file)));
+        let file = server.directory().join("invalid.toml");
+        fs::write(&file, invalid).expect("the configuration is written");
+        outputs.push(printed_by(server::command().args(["check-config", "--config"]).arg(&file)));
     }
     let watch = ["watch", "oro/ping", "--endpoint", "ws://127.0.0.1:1/"];
-    outputs.push(said(server::command().args(watch).env("OROSYNC_AUTH__SECRET", OLD_SECRET)));
-    // PHP: what it shows of itself, and what it says when nothing works.
-    let nowhere = "ws://127.0.0.1:1/";
+    outputs.push(printed_by(server::command().args(watch).env("OROSYNC_AUTH__SECRET", OLD_SECRET)));
+    // PHP: its own information, and its messages when the server is unreachable.
+    let unreachable = "ws://127.0.0.1:1/";
     let endpoint = server.endpoint();
     for (endpoint, script) in [
-        (nowhere, "phpinfo();"),
-        (nowhere, "orosync_publish('oro/ping', 1); var_dump(orosync_flush(0.2), orosync_status());"),
+        (unreachable, "phpinfo();"),
+        (unreachable, "orosync_publish('oro/ping', 1); var_dump(orosync_flush(0.2), orosync_status());"),
         (
-            nowhere,
+            unreachable,
             "$p = new Orosync\\Publisher('ws://127.0.0.1:1/', ['secret' => ini_get('orosync.secret')]); var_dump($p); print_r($p->status()); throw new Exception('x');",
         ),
         (
@@ -115,21 +117,28 @@ fn no_output_contains_a_secret_or_a_ticket() {
         ),
         (&endpoint, "orosync_publish('oro/ping', 1); orosync_flush(5); print_r(orosync_status());"),
     ] {
-        outputs.push(said(php::command(endpoint).args(["-d", "zend.exception_ignore_args=0", "-r", script])));
+        outputs.push(printed_by(php::command(endpoint).args([
+            "-d",
+            "zend.exception_ignore_args=0",
+            "-r",
+            script,
+        ])));
     }
-    outputs.push(said(php::command(nowhere).arg("--ri").arg("orosync")));
+    outputs.push(printed_by(php::command(unreachable).arg("--ri").arg("orosync")));
     outputs.push(server.admin("/metrics"));
     outputs.push(server.admin("/topics"));
-    wait::until_true("the log has come", || server.log().iter().any(|line| line.contains("cannot be read")));
+    wait::until_true("the last message is logged", || {
+        server.log().iter().any(|line| line.contains("cannot be read"))
+    });
     outputs.push(server.log().join("\n"));
 
-    assert!(outputs.iter().all(|output| !output.is_empty()), "each says something: {outputs:?}");
+    assert!(outputs.iter().all(|output| !output.is_empty()), "every command prints something: {outputs:?}");
     let signatures =
         tickets.iter().chain([&publisher]).map(|ticket| ticket.rsplit('.').next().expect("a JWT"));
     let secrets = [SECRET, OLD_SECRET, &SECRET[..20]].into_iter().flat_map(forms);
     for planted in secrets.chain(signatures.map(str::to_owned)) {
         for output in &outputs {
-            assert!(!output.contains(&planted), "{planted} stands in\n{output}");
+            assert!(!output.contains(&planted), "{planted} is in\n{output}");
         }
     }
 }
@@ -148,10 +157,10 @@ fn client_data_is_logged_escaped_truncated_and_rate_limited() {
     for _ in 0..20 {
         Client::connect(&server).handshake(&format!("/?ticket={evil_ticket}"), WAMP);
     }
-    for (kind, most) in [("subscription refused", 10), ("publication refused", 10), ("ticket rejected", 10)] {
+    for (kind, max) in [("subscription refused", 10), ("publication refused", 10), ("ticket refused", 10)] {
         server.await_line(kind);
         let lines: Vec<&String> = server.log().iter().filter(|line| line.contains(kind)).collect();
-        assert!(lines.len() <= most, "{kind}: {} lines", lines.len());
+        assert!(lines.len() <= max, "{kind}: {} lines", lines.len());
         for line in lines {
             assert!(line.len() < 500, "{line}");
             let fields: serde_json::Map<String, serde_json::Value> =
@@ -162,12 +171,12 @@ fn client_data_is_logged_escaped_truncated_and_rate_limited() {
         }
     }
     assert!(server.log().iter().all(|line| !line.starts_with("2026 INFO forged")));
-    assert!(server.metric("orosync_log_lines_suppressed_total") >= 90.0, "what was left out is counted");
+    assert!(server.metric("orosync_log_lines_left_out_total") >= 90.0, "suppressed lines are counted");
 }
 
 #[test]
 fn the_default_ping_times_are_shorter_than_the_idle_timeouts_of_proxies() {
-    let table = said(server::command().args(["check-config", "--defaults"]));
+    let table = printed_by(server::command().args(["check-config", "--defaults"]));
     let default = |key: &str| {
         let row = table.lines().find(|line| line.contains(&format!("`limits.{key}`"))).expect("a row");
         row.split('|')
@@ -175,7 +184,7 @@ fn the_default_ping_times_are_shorter_than_the_idle_timeouts_of_proxies() {
             .and_then(|cell| cell.trim().trim_matches('`').parse::<u32>().ok())
             .expect("seconds")
     };
-    // NGINX's proxy_read_timeout, HAProxy's usual timeout and AWS' load balancers: 60 seconds.
-    // docs/reliability.md and docs/security.md name the two, and their sum.
+    // NGINX's proxy_read_timeout, the usual timeout of HAProxy, and AWS's load balancers: 60 s.
+    // docs/reliability.md and docs/security.md contain both values and their sum.
     assert_eq!((default("ping_interval_seconds"), default("ping_timeout_seconds")), (30, 15));
 }

@@ -12,7 +12,7 @@ use orosync_tests::server::{self, Server, now, ticket};
 use orosync_tests::{SECRET, php, wait};
 use rustix::process::Signal;
 
-/// RFC 8410, 10.1: a public key whose private half nobody has.
+/// The public key of RFC 8410, 10.1.
 const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
     MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
 
@@ -39,8 +39,8 @@ fn signed(claims: &Claims) -> String {
     encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a ticket")
 }
 
-/// A ticket of the table's user, signed with this secret.
-fn issued_with(secret: &str) -> String {
+/// A ticket of user7, signed with this secret.
+fn signed_with(secret: &str) -> String {
     let identity = Identity { role: Role::User, user: Some("user7".to_owned()), ..Identity::anonymous() };
     let signer = Signer::from_secret(secret.as_bytes()).expect("long enough");
     signer.issue(&identity, now(), 300, rand::random()).expect("a ticket")
@@ -57,8 +57,8 @@ fn each_invalid_ticket_is_rejected_counted_and_logged_with_its_reason() {
     let key = directory.path().join("key.pem");
     fs::write(&key, PUBLIC_KEY).expect("the key is written");
     let configuration = format!("[auth]\npublic_key_file = \"{}\"\n", key.display());
-    let good = signed(&claims());
-    let (head_and_claims, signature) = good.rsplit_once('.').expect("a JWT");
+    let valid = signed(&claims());
+    let (head_and_claims, signature) = valid.rsplit_once('.').expect("a JWT");
     let body = head_and_claims.split('.').nth(1).expect("a JWT");
     let used = signed(&claims());
 
@@ -75,16 +75,16 @@ fn each_invalid_ticket_is_rejected_counted_and_logged_with_its_reason() {
             let header = Header { crit: Some(vec!["b64".to_owned()]), ..Header::default() };
             encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).expect("a JWT")
         }),
-        ("for somebody else", "audience", signed(&Claims { aud: "billing".to_owned(), ..claims() })),
-        ("another key", "signature", issued_with("another secret of more than 32 bytes")),
-        // {"alg":"none"}, without a signature and with the one of a good ticket.
+        ("another audience", "audience", signed(&Claims { aud: "billing".to_owned(), ..claims() })),
+        ("another key", "signature", signed_with("another secret of more than 32 bytes")),
+        // {"alg":"none"}, without a signature and with the signature of a valid ticket.
         ("no algorithm", "malformed", format!("eyJhbGciOiJub25lIn0.{body}.")),
         ("no algorithm, signed", "malformed", format!("eyJhbGciOiJub25lIn0.{body}.{signature}")),
-        ("the public key as secret", "signature", issued_with(PUBLIC_KEY)),
+        ("the public key as secret", "signature", signed_with(PUBLIC_KEY)),
         ("changed claims", "signature", {
             let other = signed(&Claims { uid: Some(1.into()), ..claims() });
             let other_body = other.split('.').nth(1).expect("a JWT").to_owned();
-            good.replace(body, &other_body)
+            valid.replace(body, &other_body)
         }),
         (
             "a publisher's, in the URL",
@@ -95,13 +95,13 @@ fn each_invalid_ticket_is_rejected_counted_and_logged_with_its_reason() {
         ("oversized", "malformed", format!("{head_and_claims}.{}", "A".repeat(9000))),
         ("not base64", "malformed", "a!b.c!d.e!f".to_owned()),
         ("not a JWT", "malformed", "nonsense".to_owned()),
-        ("without an end", "malformed", {
+        ("without an expiry", "malformed", {
             let mut json = serde_json::to_value(claims()).expect("claims");
             json.as_object_mut().expect("an object").remove("exp");
             encode(&Header::default(), &json, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a JWT")
         }),
     ];
-    // A server logs ten refused tickets in ten seconds.
+    // A server logs at most ten rejected tickets in ten seconds.
     for some in table.chunks(8) {
         let mut server = Server::start_with(&configuration);
         assert!(status(&server, &format!("/?ticket={used}"), WAMP).contains(" 101 "));
@@ -113,10 +113,13 @@ fn each_invalid_ticket_is_rejected_counted_and_logged_with_its_reason() {
             server.await_metric(&metric, before + 1.0);
             server.await_line(&format!(r#""reason":"{reason}""#));
             let is_shown = server.log().iter().any(|line| line.contains(ticket));
-            assert!(!is_shown, "{name}: a ticket stands in the log");
+            assert!(!is_shown, "{name}: a ticket is in the log");
         }
         let fresh = signed(&claims());
-        assert!(status(&server, &format!("/?ticket={fresh}"), WAMP).contains(" 101 "), "a good one is good");
+        assert!(
+            status(&server, &format!("/?ticket={fresh}"), WAMP).contains(" 101 "),
+            "a valid ticket is accepted"
+        );
     }
 }
 
@@ -142,7 +145,7 @@ fn a_ticket_used_on_all_shards_at_once_opens_one_session() {
     }
 }
 
-/// What was used is remembered in memory alone.
+/// Used tickets are recorded in memory only.
 #[test]
 fn after_a_restart_a_used_ticket_opens_one_more_session() {
     let server = Server::start();
@@ -163,7 +166,7 @@ fn changing_the_secret_closes_no_session_and_rejects_no_ticket() {
     let mut session = Client::user(&server, OROSYNC, 1);
     session.subscribe("oro/ping");
     let accepted = |server: &Server, secret: &str| {
-        status(server, &format!("/?ticket={}", issued_with(secret)), WAMP).contains(" 101 ")
+        status(server, &format!("/?ticket={}", signed_with(secret)), WAMP).contains(" 101 ")
     };
     assert!(accepted(&server, SECRET) && !accepted(&server, NEW));
 
@@ -171,7 +174,7 @@ fn changing_the_secret_closes_no_session_and_rejects_no_ticket() {
     server.signal(Signal::HUP);
     server.await_line("were reloaded");
     assert!(accepted(&server, SECRET) && accepted(&server, NEW));
-    // PHP reads the same file, and signs with its first secret.
+    // PHP reads the same file and signs with its first secret.
     let mut publish = php::command(&server.endpoint());
     publish.args(["-d", "orosync.secret=", "-d", &format!("orosync.secret_file={}", file.display())]);
     let script =
@@ -186,7 +189,7 @@ fn changing_the_secret_closes_no_session_and_rejects_no_ticket() {
     wait::until_true("the old secret is no longer accepted", || !accepted(&server, SECRET));
     assert!(accepted(&server, NEW));
     assert!(status(&server, &format!("/?ticket={by_php}"), WAMP).contains(" 101 "));
-    assert_eq!(session.text(), r#"[8,"oro\/ping",1]"#, "the session was there all the time");
+    assert_eq!(session.text(), r#"[8,"oro\/ping",1]"#, "the session stayed open");
 }
 
 #[test]
@@ -194,7 +197,7 @@ fn a_short_secret_is_refused_with_the_command_that_generates_one() {
     let server = Server::start();
     let file = server.directory().join("short");
     fs::write(&file, "hunter2\n").expect("a file is written");
-    // A server that takes it runs until it is ended.
+    // A server that accepts the secret would run until the timeout.
     let output = Command::new("timeout")
         .arg("20")
         .arg(server::command().get_program())

@@ -1,4 +1,4 @@
-//! Server and extension of different versions: the upgrade order in `docs/deploy.md`.
+//! Server and extension of different versions, as during an upgrade (`docs/deploy.md`).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,11 +11,11 @@ use orosync_tests::proxy::Proxy;
 use orosync_tests::server::Server;
 use orosync_tests::wait::LIMIT;
 
-/// The version that both speak, and one that no server knows yet; both of one length.
+/// The current version of the link protocol, and an unknown one of the same length.
 const LINK: &str = "orosync.link.1";
 const NEWER_LINK: &str = "orosync.link.9";
 
-/// Passes handshakes on to a server as an extension of a newer version would make them, with the server's answers.
+/// A proxy that forwards handshakes with the version of a newer extension. Returns its address and the server's responses.
 fn as_newer_extension(server: SocketAddr) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
@@ -28,7 +28,7 @@ fn as_newer_extension(server: SocketAddr) -> (SocketAddr, mpsc::Receiver<String>
             let mut target = TcpStream::connect(server).expect("the server listens");
             target.write_all(request.replace(LINK, NEWER_LINK).as_bytes()).expect("it reads");
             let answer = head(&mut target);
-            // The publisher may have gone, and the test may have ended.
+            // Errors mean that the publisher or the test has ended.
             let _ = publisher.write_all(answer.as_bytes());
             let _ = answers.send(answer);
         }
@@ -62,7 +62,7 @@ fn an_extension_newer_than_its_server_keeps_messages_until_the_server_is_upgrade
 
     proxy.open(new.address());
     let output = publisher.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "bool(true)\nbool(true)\n", "{said}");
-    assert!(said.contains("the same version"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "bool(true)\nbool(true)\n", "{stderr}");
+    assert!(stderr.contains("the same version"), "{stderr}");
 }

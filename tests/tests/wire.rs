@@ -1,4 +1,4 @@
-//! A WAMP v1 session byte by byte, as OroPlatform's clients rely on.
+//! The bytes of WAMP v1 sessions that OroPlatform's clients rely on.
 
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
@@ -12,7 +12,7 @@ fn the_101_response_and_welcome_arrive_in_one_read_with_nothing_after_them() {
     let mut client = Client::connect(&server);
     client.send(request("/", WAMP).as_bytes());
     let read = String::from_utf8_lossy(&client.read_once()).into_owned();
-    let (head, frame) = read.split_once("\r\n\r\n").expect("a whole head in the first read");
+    let (head, frame) = read.split_once("\r\n\r\n").expect("the first read contains the whole head");
     assert!(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{head}");
     assert!(head.contains("\r\nSec-WebSocket-Protocol: wamp"), "{head}");
     assert!(!head.contains(['[', ']']), "OroPlatform's PHP client looks for the first bracket");
@@ -37,7 +37,7 @@ fn each_message_has_the_same_bytes_as_from_oros_server() {
         r#"orosync_publish("oro/ping", "Connection keep alive"); orosync_flush();"#,
     );
     assert_eq!(anna.text(), r#"[8,"oro\/ping","Connection keep alive"]"#);
-    // A call id is echoed as it was sent, numbers too; what is unknown is answered and closes nothing.
+    // A call id is echoed as it was sent, numbers too. An unknown procedure is answered with an error, and the session stays open.
     anna.send_text(r#"[2,0.5,"no/such",[1,2]]"#);
     assert!(anna.text().starts_with(r#"[4,0.5,"no\/such","#));
     anna.send_text(r#"[5,"oro/email_event/8/1"]"#);
@@ -108,7 +108,7 @@ fn a_bad_ticket_is_rejected_with_401_and_the_reason_is_logged() {
         assert!(head.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{head}");
         server.await_line(&format!(r#""reason":"{reason}""#));
     }
-    assert!(server.log().iter().all(|line| !line.contains(&used)), "a ticket never stands in the log");
+    assert!(server.log().iter().all(|line| !line.contains(&used)), "no ticket is logged");
     assert!(
         (server.metric(r#"orosync_tickets_rejected_total{reason="replayed"}"#) - 1.0).abs() < f64::EPSILON
     );
@@ -211,10 +211,10 @@ fn the_server_publishes_oro_ping_only_while_there_are_subscribers() {
     server.await_metric(r#"orosync_sessions_open{protocol="wamp"}"#, 0.0);
     let published = || server.metric(r#"orosync_messages_accepted_total{source="server"}"#);
     let before = published();
-    // Two more of its intervals, seen at the server's own clock: another subscriber's first ping.
+    // Another subscriber's first ping shows that at least one more interval has passed.
     let mut other = Client::anonymous(&server, WAMP);
     let idle = published();
-    assert!((idle - before).abs() < f64::EPSILON, "nobody subscribes, nothing is published");
+    assert!((idle - before).abs() < f64::EPSILON, "nothing is published without subscribers");
     other.send_text(r#"[5,"oro/ping"]"#);
     other.text();
 }
@@ -245,10 +245,10 @@ fn sighup_reloads_topics_and_origins_without_closing_a_session() {
     let rules = server.admin("/topics");
     assert!(rules.contains(r#"{"pattern":"acme/new","subscribe":"user","publish":"publisher"}"#), "{rules}");
     assert!(!rules.contains("acme/old") && rules.contains(r#""allowed_origins":["example.com"]"#), "{rules}");
-    let mut foreign = Client::connect(&server);
-    let head = foreign.handshake("/", "Origin: https://example.org\r\n");
+    let mut other_origin = Client::connect(&server);
+    let head = other_origin.handshake("/", "Origin: https://example.org\r\n");
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
-    // A slip changes nothing.
+    // An invalid configuration changes nothing.
     server.rewrite("[[topics]]\npattern = \"acme/{\"\nsubscribe = \"user\"\n");
     server.signal(Signal::HUP);
     server.await_line("the previous rules stay");

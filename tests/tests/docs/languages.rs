@@ -1,4 +1,4 @@
-//! A checker for each language of a code block: the best available parser of that language.
+//! Checks each code block with the best available parser of its language.
 
 use std::process::Command;
 
@@ -60,7 +60,7 @@ pub(crate) fn check(block: &Block, sandbox: &Sandbox) -> Result<(), String> {
         "js" => check_javascript(&text, sandbox),
         "mermaid" if ["flowchart ", "sequenceDiagram\n"].iter().any(|kind| text.starts_with(kind)) => Ok(()),
         "text" if matches!(block.marker.as_str(), "output" | "wamp" | "link") => Ok(()),
-        other => Err(format!("nobody checks blocks of the kind \"{other} {}\"", block.marker)),
+        other => Err(format!("no check exists for blocks of \"{other} {}\"", block.marker)),
     }
 }
 
@@ -70,7 +70,7 @@ fn check_dockerfile(text: &str) -> Result<(), String> {
     let instruction = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
     let unknown = text.lines().filter(|line| !line.is_empty()).map(instruction);
     let unknown: Vec<String> = unknown.filter(|word| !known.contains(&word.as_str())).collect();
-    if unknown.is_empty() { Ok(()) } else { Err(format!("nobody runs {unknown:?}")) }
+    if unknown.is_empty() { Ok(()) } else { Err(format!("unknown instructions: {unknown:?}")) }
 }
 
 /// Checks that commands and flags in calls of the server exist.

@@ -1,7 +1,8 @@
 //! Checks the documents: examples run, tables match the programs' output, links have targets.
 //!
-//! The word after a block's language says how it is tested. `sh run` and `php run` are executed; a following `text output` is
-//! the expected output. `text wamp` and `text link` are replayed on the wire. All others are checked in their language.
+//! The word after a block's language, its marker, selects the test. `sh run` and `php run` are executed, and a following `text
+//! output` is the expected output. `text wamp` and `text link` are replayed on the wire. All other blocks are checked in their
+//! language.
 
 mod guarantees;
 mod languages;
@@ -59,7 +60,7 @@ fn every_runnable_example_prints_the_documented_output() {
             let printed = ran.unwrap_or_else(|problem| panic!("{}: {problem}", block.location));
             if let Some(output) = blocks.get(index + 1).filter(|next| next.marker == "output") {
                 let (expected, printed) = (output.text.trim_end(), printed.trim_end());
-                assert!(matches(expected, printed), "{}: it prints\n{printed}", output.location);
+                assert!(matches(expected, printed), "{}: the example prints\n{printed}", output.location);
             }
         }
     }
@@ -78,7 +79,7 @@ fn the_transcripts_match_the_traffic_on_the_wire() {
         }
         replayed += 1;
     }
-    assert!(replayed >= 2, "one for each wire");
+    assert!(replayed >= 2, "one transcript for each protocol");
 }
 
 #[test]
@@ -91,12 +92,13 @@ fn every_link_has_a_target() {
             let target =
                 if path.is_empty() { document.name.clone() } else { folder.join(path).display().to_string() };
             let found = repository().join(&target).canonicalize();
-            let found = found.unwrap_or_else(|_| panic!("{}: {link} is not there", document.name));
+            let found =
+                found.unwrap_or_else(|_| panic!("{}: the target of {link} does not exist", document.name));
             if !anchor.is_empty() {
                 let other = documents
                     .iter()
                     .find(|other| repository().join(&other.name).canonicalize().ok() == Some(found.clone()));
-                let anchors = other.expect("an anchor is in a document").anchors();
+                let anchors = other.expect("links with an anchor lead to documents").anchors();
                 assert!(anchors.contains(anchor), "{}: {link} has no such heading", document.name);
             }
         }
@@ -105,7 +107,7 @@ fn every_link_has_a_target() {
 
 #[test]
 fn every_make_target_in_the_documents_exists() {
-    let makefile = fs::read_to_string(repository().join("Makefile")).expect("the Makefile is there");
+    let makefile = fs::read_to_string(repository().join("Makefile")).expect("the Makefile exists");
     for document in Document::all() {
         let blocks = document.blocks().into_iter().filter(|block| block.language == "sh");
         let lines: Vec<String> =
@@ -169,7 +171,7 @@ fn every_documented_variable_is_read_by_the_server() {
         for rest in document.text().split("OROSYNC_").skip(1) {
             let end = rest.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(rest.len());
             let variable = format!("OROSYNC_{}", &rest[..end]);
-            // The prefix alone is spoken of as such.
+            // The prefix alone is allowed.
             assert!(end == 0 || known.contains(&variable), "{}: {variable}", document.name);
         }
     }
@@ -179,7 +181,7 @@ fn every_documented_variable_is_read_by_the_server() {
 fn the_table_of_topics_matches_the_built_in_policy() {
     let sandbox = Sandbox::new();
     let printed = run(sandbox.command("orosync-server").arg("check-config"), "").expect("it prints");
-    let (_, rules) = printed.split_once("# Topics").expect("the rules come last");
+    let (_, rules) = printed.split_once("# Topics").expect("the topics come last");
     let built_in: Vec<String> = rules
         .lines()
         .skip(1)
@@ -197,13 +199,13 @@ fn the_table_of_metrics_matches_the_server() {
     let server = Server::start_with(
         "bind = [\"127.0.0.1:0\", \"127.0.0.1:0 proxy_protocol\"]\ntrusted_proxies = [\"192.0.2.1\"]\n",
     );
-    // One of each reason: a metric by reason appears with its first count.
+    // A metric with a reason is reported after its first count, so each is counted once.
     let mut client = Client::anonymous(&server, WAMP);
     client.send_text(r#"[5,"nowhere"]"#);
     client.send_text(r#"[7,"nowhere"]"#);
     client.sync();
-    let mut stranger = Client::connect(&server);
-    assert!(stranger.handshake("/?ticket=nonsense", WAMP).starts_with("HTTP/1.1 401 "));
+    let mut rejected = Client::connect(&server);
+    assert!(rejected.handshake("/?ticket=nonsense", WAMP).starts_with("HTTP/1.1 401 "));
     let _untrusted = Client::connect_to(server.address_with("proxy_protocol"));
     await_count(&server, r#"orosync_connections_refused_total{reason="untrusted_proxy"}"#);
     drop(client);

@@ -9,20 +9,20 @@ const DIRECTORIES: [&str; 7] = ["", "docs", "docs/performance", "bench", "bundle
 
 /// One document.
 pub(crate) struct Document {
-    /// From the root of the repository.
+    /// Path from the root of the repository.
     pub(crate) name: String,
     text: String,
 }
 
 /// A fenced block.
 pub(crate) struct Block {
-    /// The document and the line, for messages.
+    /// The document and the line, for error messages.
     pub(crate) location: String,
-    /// The first word behind the fence.
+    /// The first word after the fence.
     pub(crate) language: String,
-    /// The others: how it is tested.
+    /// The other words, which select the test.
     pub(crate) marker: String,
-    /// What stands in it.
+    /// The content.
     pub(crate) text: String,
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn repository() -> PathBuf {
 }
 
 impl Document {
-    /// All of them.
+    /// All documents.
     pub(crate) fn all() -> Vec<Self> {
         DIRECTORIES
             .iter()
@@ -40,24 +40,24 @@ impl Document {
             .map(|entry| entry.expect("an entry").path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
             .map(|path| {
-                let name = path.strip_prefix(repository()).expect("it lies below the root");
+                let name = path.strip_prefix(repository()).expect("it is below the root");
                 Self::named(name.to_str().expect("a name in UTF-8"))
             })
             .collect()
     }
 
-    /// The one of this name.
+    /// The document with this name.
     pub(crate) fn named(name: &str) -> Self {
-        let text = fs::read_to_string(repository().join(name)).expect("the document is there");
+        let text = fs::read_to_string(repository().join(name)).expect("the document exists");
         Self { name: name.to_owned(), text }
     }
 
-    /// All that stands in it.
+    /// The whole text.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Its blocks, in order.
+    /// The fenced blocks, in order.
     pub(crate) fn blocks(&self) -> Vec<Block> {
         let mut blocks: Vec<Block> = Vec::new();
         let mut is_open = false;
@@ -82,21 +82,21 @@ impl Document {
         blocks
     }
 
-    /// What stands between backticks, outside of blocks.
+    /// The text between backticks, outside blocks.
     pub(crate) fn code(&self) -> impl Iterator<Item = &str> {
         self.prose().into_iter().flat_map(|line| line.split('`').skip(1).step_by(2))
     }
 
-    /// Where its links lead.
+    /// The targets of the links.
     pub(crate) fn links(&self) -> Vec<String> {
         let prose = self.prose().join("\n");
-        // What stands between backticks is code.
+        // Text between backticks is code.
         let prose: Vec<&str> = prose.split('`').step_by(2).collect();
         let prose = prose.join("`");
         prose.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
     }
 
-    /// What a link can name after `#`, as code hosts make it of headings.
+    /// The anchors of the headings, as code hosts derive them.
     pub(crate) fn anchors(&self) -> BTreeSet<String> {
         let headings = self
             .prose()
@@ -110,7 +110,7 @@ impl Document {
         headings.map(anchor).collect()
     }
 
-    /// The rows of the table that begins with this head, without the head itself.
+    /// The rows of the table with this header row, without the header row.
     pub(crate) fn rows(&self, head: &str) -> Vec<&str> {
         let rows: Vec<&str> = self
             .text
@@ -146,8 +146,8 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
         if parts.peek().is_none() {
             return rest.ends_with(part);
         }
-        let Some((_, behind)) = rest.split_once(part) else { return false };
-        rest = behind;
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
     }
     false
 }

@@ -1,7 +1,7 @@
-//! The environment of examples: a running server, and a directory that replaces the paths in the documents.
+//! The sandbox of the examples: a running server, and a directory that replaces the paths in the documents.
 //!
-//! `/etc/orosync` is a directory of the test with a secret; default addresses are replaced by those of the running server;
-//! `orosync-server` and `php` are the local builds, with settings to reach that server.
+//! `/etc/orosync` is a directory of the test with a secret. The addresses of the running server replace the default addresses.
+//! `orosync-server` and `php` are the local builds, configured for that server.
 
 use std::fs;
 use std::io::Write as _;
@@ -24,28 +24,28 @@ const SOCKET: &str = "socket";
 pub(crate) struct Sandbox {
     server: Server,
     admin: String,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Sandbox {
-    /// A new one, with a server of its own.
+    /// Starts a server, and creates the directory.
     pub(crate) fn new() -> Self {
         Self::with("")
     }
 
-    /// The same with more lines of the server's configuration.
+    /// Like [`Sandbox::new`], with additional configuration of the server.
     pub(crate) fn with(configuration: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let mut server = Server::start_with(&format!(
             "bind = [\"127.0.0.1:0\", \"unix:{}\", \"127.0.0.1:0 proxy_protocol\"]\n\
              trusted_proxies = [\"127.0.0.1\", \"unix:\"]\n{configuration}",
-            folder.path().join(SOCKET).display()
+            directory.path().join(SOCKET).display()
         ));
         let admin = logged_admin_address(&mut server);
-        for directory in ["bin", "etc"] {
-            fs::create_dir(folder.path().join(directory)).expect("a directory");
+        for name in ["bin", "etc"] {
+            fs::create_dir(directory.path().join(name)).expect("a directory");
         }
-        let sandbox = Self { server, admin, folder };
+        let sandbox = Self { server, admin, directory };
         fs::write(sandbox.path("etc/secret"), SECRET).expect("the secret is written");
         fs::write(sandbox.path("etc/redis-password"), "a password").expect("a password is written");
         Certificate::new().write(&sandbox.path("etc"));
@@ -59,17 +59,17 @@ impl Sandbox {
         &self.server
     }
 
-    /// The same, to read its log.
+    /// The running server, mutable, to read its log.
     pub(crate) fn server_mut(&mut self) -> &mut Server {
         &mut self.server
     }
 
-    /// A file of the folder.
+    /// The path of a file in the directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
-    /// What a document says, with the places of this test.
+    /// Replaces the paths and addresses of the documents with those of this sandbox.
     pub(crate) fn translate(&self, text: &str) -> String {
         text.replace("/etc/orosync", &self.path("etc").display().to_string())
             .replace("/run/orosync/orosync.sock", &self.path(SOCKET).display().to_string())
@@ -78,13 +78,13 @@ impl Sandbox {
             .replace("127.0.0.1:8082", &self.server.address_with("proxy_protocol").to_string())
     }
 
-    /// Writes a file and gives its path.
+    /// Writes a file and returns its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         fs::write(self.path(name), text).expect("a file is written");
         self.path(name)
     }
 
-    /// A program in this sandbox.
+    /// A command that runs in this sandbox.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("timeout");
         for (name, _) in std::env::vars_os() {
@@ -96,7 +96,7 @@ impl Sandbox {
         command
             .arg(LIMIT_SECONDS)
             .arg(program)
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
             .env("OROSYNC_BIND", self.server.address().to_string())
             .env("OROSYNC_ADMIN_BIND", &self.admin)
@@ -104,12 +104,12 @@ impl Sandbox {
         command
     }
 
-    /// What a shell script prints. It must end well.
+    /// Runs a shell script and returns its output. A failure or output on stderr is an error.
     pub(crate) fn run_shell(&self, script: &str) -> Result<String, String> {
         run(self.command("bash").args(["-euo", "pipefail", "-c"]).arg(self.translate(script)), "")
     }
 
-    /// What a PHP script prints. It must end well, and without a warning.
+    /// Runs a PHP script and returns its output. A failure, a warning or output on stderr is an error.
     pub(crate) fn run_php(&self, script: &str) -> Result<String, String> {
         let file = self.write("script.php", &as_php(script));
         run(self.command("php").arg(file), "")
@@ -119,7 +119,7 @@ impl Sandbox {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let quoted: Vec<String> =
             words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"))).collect();
-        // Under its own name it would find itself.
+        // The real PATH, because otherwise the program would find itself.
         let real = std::env::var("PATH").unwrap_or_default();
         let program =
             self.write(name, &format!("#!/bin/sh\nPATH='{real}' exec {} \"$@\"\n", quoted.join(" ")));
@@ -127,12 +127,12 @@ impl Sandbox {
     }
 }
 
-/// A script as a file of PHP.
+/// A script as the content of a PHP file.
 pub(crate) fn as_php(script: &str) -> String {
     if script.starts_with("<?php") { script.to_owned() } else { format!("<?php\n{script}") }
 }
 
-/// Runs a command with this standard input and returns its output. Output on standard error is a failure, even on success.
+/// Runs a command with this standard input and returns its standard output. A failure or output on standard error is an error.
 pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, String> {
     let mut child = command
         .stdin(Stdio::piped())
@@ -141,7 +141,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, String> 
         .spawn()
         .map_err(|error| format!("{} does not start: {error}", command.get_program().display()))?;
     let mut stdin = child.stdin.take().expect("it is piped");
-    // A program that reads nothing may have ended.
+    // A program that reads no input may have ended.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! Runs `docs/scale.md`: its nodes behind its load balancer, its Redis with its user, its Sentinel, its passwords.
+//! Runs the configurations of `docs/scale.md`: nodes, load balancer, Redis with its user, Sentinels, passwords.
 
 use std::fs;
 
@@ -23,10 +23,10 @@ use crate::statements::sources;
 /// The Redis user in the document.
 const USER: &str = "orosync";
 
-/// The placeholder for a password.
+/// The placeholder for the password.
 const PASSWORD: &str = "PASSWORD";
 
-/// Whether a node is ready; the error is the reason if not.
+/// The path of the readiness check. Its body contains the reason if the node is unready.
 const READY: &str = "/readyz";
 
 fn document() -> Document {
@@ -44,7 +44,7 @@ fn block(language: &str, marker: &str, text: &str) -> String {
     let mut found = blocks(language, marker).into_iter().filter(|block| block.text.contains(text));
     let block =
         found.next().unwrap_or_else(|| panic!("docs/scale.md has no {language} {marker} with {text}"));
-    assert!(found.next().is_none(), "{text} stands in several");
+    assert!(found.next().is_none(), "several blocks contain {text}");
     block.text
 }
 
@@ -59,13 +59,13 @@ fn rules() -> Vec<String> {
 /// Checks that Redis starts with a configuration block.
 pub(crate) fn check(block: &Block) {
     match (block.language.as_str(), block.marker.as_str()) {
-        // Run by the tests below, on a running server.
+        // The tests below run these blocks on a running server.
         ("redis-cli", _) | (_, "sentinel") => {}
         _ => drop(Redis::start_with(&block.text)),
     }
 }
 
-/// The directory of the document's files.
+/// The directory with the files that the document names.
 struct Files(TempDir);
 
 impl Files {
@@ -80,7 +80,7 @@ impl Files {
         fs::write(self.0.path().join(name), text).expect("a file is written");
     }
 
-    /// A configuration of the document with the places of this test.
+    /// Replaces the paths, addresses and Redis URL of a documented configuration with those of this test.
     fn translate(&self, toml: &str, url: &str) -> String {
         let (_, rest) = toml.split_once("url = \"").expect("a URL");
         let (documented, _) = rest.split_once('"').expect("its end");
@@ -91,18 +91,18 @@ impl Files {
     }
 }
 
-/// A Redis with the settings and the user of the document.
+/// Starts a Redis with the documented settings and user.
 fn redis() -> Redis {
     Redis::start_with(&format!("{}{}", block("redis", "", "maxmemory "), block("redis", "acl", "user ")))
 }
 
-/// The nodes of the document.
+/// Starts `count` nodes with the documented configuration, and returns the configuration.
 fn nodes(files: &Files, redis: &Redis, count: usize) -> (Nodes, String) {
     let toml = files.translate(&block("toml", "", "bind = "), &redis.url());
     (Nodes::start_each((0..count).map(|_| toml.clone())), toml)
 }
 
-/// Runs `nodes` with this configuration. Returns success, standard output and standard error.
+/// Runs `orosync-server nodes` with this configuration. Returns success, standard output and standard error.
 fn ask_nodes(files: &Files, toml: &str, json: bool) -> (bool, String, String) {
     files.write("orosync.toml", toml);
     let mut command = server::command();
@@ -123,7 +123,7 @@ fn subscribed(server: &Server) -> Client {
     session
 }
 
-/// Waits until this node is subscribed to the topic in Redis; only then it knows the topic's position.
+/// Waits until this node has subscribed to the topic in Redis, and therefore knows the topic's position.
 fn settle(node: &Server) {
     Client::user(node, OROSYNC, 9).recover("oro/ping", &json!({}));
 }
@@ -156,14 +156,14 @@ fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
         settle(nodes.node(number));
     }
     for number in 0..2 {
-        // By least_conn.
+        // Distributed by least_conn.
         nodes.node(number).await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 2.0);
         assert_delivered(nodes.node(number), &mut sessions, 7);
     }
 
-    let listed = wait::until("both nodes say what they have", || {
-        let (is_well, table, complaint) = ask_nodes(&files, &toml, false);
-        assert!(is_well, "{complaint}");
+    let listed = wait::until("both nodes report their sessions", || {
+        let (is_ok, table, error) = ask_nodes(&files, &toml, false);
+        assert!(is_ok, "{error}");
         let rows: Vec<Vec<String>> = table
             .lines()
             .map(|line| {
@@ -187,11 +187,11 @@ fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
     for _ in 0..4 {
         proxy.session();
     }
-    let (json, complaint) = wait::until("the dead node is missed", || {
-        let (is_well, json, complaint) = ask_nodes(&files, &toml, true);
-        (!is_well).then_some((json, complaint))
+    let (json, error) = wait::until("the dead node is reported", || {
+        let (is_ok, json, error) = ask_nodes(&files, &toml, true);
+        (!is_ok).then_some((json, error))
     });
-    assert!(complaint.contains("has been silent for "), "{complaint}");
+    assert!(error.contains("has been silent for "), "{error}");
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let there: Vec<bool> = json["nodes"]
         .as_array()
@@ -200,9 +200,9 @@ fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
         .map(|node| node["is_present"].as_bool().expect("yes or no"))
         .collect();
     assert_eq!(there.iter().filter(|is_there| **is_there).count(), 1, "{json}");
-    wait::until_true("it is forgotten", || {
-        let (is_well, table, _) = ask_nodes(&files, &toml, false);
-        is_well && table.lines().count() == 2
+    wait::until_true("the dead node is no longer listed", || {
+        let (is_ok, table, _) = ask_nodes(&files, &toml, false);
+        is_ok && table.lines().count() == 2
     });
 }
 
@@ -212,35 +212,35 @@ fn nodes_with_different_rules_are_reported_until_a_sighup_reloads_them() {
     let (rule, broker) = ("[[topics]]\npattern = \"acme/x\"\nsubscribe = \"user\"\n", broker(&redis.url()));
     let nodes = Nodes::start_each([broker.clone(), format!("{broker}{rule}")]);
     let toml = format!("[auth]\nsecret_file = \"{}/secret\"\n{broker}", files.0.path().display());
-    let (is_well, table, complaint) = ask_nodes(&files, &toml, false);
-    assert!(!is_well && complaint.contains("the nodes have different rules"), "{table}{complaint}");
+    let (is_ok, table, error) = ask_nodes(&files, &toml, false);
+    assert!(!is_ok && error.contains("the nodes have different rules"), "{table}{error}");
     nodes.node(0).rewrite(&format!("{broker}{rule}"));
     nodes.node(0).signal(Signal::HUP);
-    wait::until_true("they agree", || ask_nodes(&files, &toml, false).0);
+    wait::until_true("the nodes have the same topics", || ask_nodes(&files, &toml, false).0);
 }
 
 #[test]
 fn the_nodes_command_fails_if_no_node_is_registered() {
     let (files, redis) = (Files::new(), Redis::start());
     let hash = "orosync:{0}:nodes";
-    redis.run(&["HSET", hash, "one that has gone", "1 {}"]);
+    redis.run(&["HSET", hash, "an expired node", "1 {}"]);
     let toml =
         |broker: &str| format!("[auth]\nsecret_file = \"{}/secret\"\n{broker}", files.0.path().display());
-    let (is_well, table, complaint) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
-    assert!(!is_well && table.is_empty() && complaint.contains("no node reported itself"), "{complaint}");
-    let (is_well, _, complaint) = ask_nodes(&files, &toml(""), false);
-    assert!(!is_well && complaint.contains("broker.url is not set"), "{complaint}");
-    let nowhere = broker("redis://127.0.0.1:1");
-    let (is_well, _, complaint) = ask_nodes(&files, &toml(&nowhere), false);
-    assert!(!is_well && complaint.contains("no connection to Redis"), "{complaint}");
+    let (is_ok, table, error) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
+    assert!(!is_ok && table.is_empty() && error.contains("no node reported itself"), "{error}");
+    let (is_ok, _, error) = ask_nodes(&files, &toml(""), false);
+    assert!(!is_ok && error.contains("broker.url is not set"), "{error}");
+    let unreachable = broker("redis://127.0.0.1:1");
+    let (is_ok, _, error) = ask_nodes(&files, &toml(&unreachable), false);
+    assert!(!is_ok && error.contains("no connection to Redis"), "{error}");
     let _nodes = Nodes::start(1, &redis.url(), "");
-    let (is_well, table, _) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
-    assert!(is_well && table.lines().count() == 2, "{table}");
-    // Whoever comes takes away what has expired.
+    let (is_ok, table, _) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
+    assert!(is_ok && table.lines().count() == 2, "{table}");
+    // A node that starts removes expired entries.
     assert_eq!(redis.ask::<Vec<String>>(&["HKEYS", hash]).len(), 1);
 }
 
-/// Gives the user exactly these rules.
+/// Sets the rules of the user.
 fn allow(redis: &Redis, rules: &[String]) {
     let password = format!(">{PASSWORD}");
     let words = ["ACL", "SETUSER", USER, "reset", "on", &password].into_iter();
@@ -265,10 +265,10 @@ fn the_documented_acl_is_sufficient_and_each_rule_is_needed() {
     let recovered = Client::user(nodes.node(1), OROSYNC, 3).recover_since("oro/ping", &position);
     assert!(recovered.complete && recovered.payloads() == [2], "{recovered:?}");
     drop(sessions);
-    // The last unsubscribe of a topic waits for 10 s.
-    wait::until_true("nobody listens to the topic", || {
-        let listening: Vec<Value> = redis.ask(&["PUBSUB", "NUMSUB", "orosync:{0}:c:oro/ping"]);
-        listening.get(1).is_some_and(|count| *count == Value::Int(0))
+    // A node unsubscribes from a topic 10 s after its last subscriber has left.
+    wait::until_true("no node is subscribed to the topic", || {
+        let subscribers: Vec<Value> = redis.ask(&["PUBSUB", "NUMSUB", "orosync:{0}:c:oro/ping"]);
+        subscribers.get(1).is_some_and(|count| *count == Value::Int(0))
     });
     let denied: Vec<Value> = redis.ask(&["ACL", "LOG"]);
     assert!(denied.is_empty(), "{denied:?}");
@@ -276,16 +276,16 @@ fn the_documented_acl_is_sufficient_and_each_rule_is_needed() {
 
     let all: Vec<String> = rules().into_iter().chain(["+wait".to_owned(), "+select".to_owned()]).collect();
     let configuration = format!("{}wait_replicas = 1\n", broker(&format!("{url}/1")));
-    let is_right = |rule: &&String| !rule.starts_with("resetchannels") && *rule != "-@all";
-    for missing in all.iter().filter(is_right) {
+    let is_permission = |rule: &&String| !rule.starts_with("resetchannels") && *rule != "-@all";
+    for missing in all.iter().filter(is_permission) {
         let others: Vec<String> = all.iter().filter(|rule| *rule != missing).cloned().collect();
         allow(&redis, &others);
-        assert_named(missing, &configuration);
+        assert_logged(missing, &configuration);
     }
 }
 
-/// A node without this rule is not ready, and says which it is.
-fn assert_named(missing: &str, configuration: &str) {
+/// Asserts that a node without this rule is unready and logs the rule.
+fn assert_logged(missing: &str, configuration: &str) {
     let mut node = Server::start_with(configuration);
     let line = node.await_line(r#""cause":"noperm""#);
     let named = [missing.to_owned(), format!("'{}'", missing.trim_start_matches('+'))];
@@ -293,7 +293,7 @@ fn assert_named(missing: &str, configuration: &str) {
     assert!(node.admin(READY).ends_with("broker\n"));
 }
 
-/// The rules of a Cluster: those of the line, and what the table says of it.
+/// The ACL rules for a Cluster: the documented ones, with the changes in the document's table.
 fn rules_of_a_cluster() -> Vec<String> {
     let document = document();
     let row = document.rows("| where | rules |").into_iter().find(|row| row.starts_with("| a Cluster |"));
@@ -322,12 +322,12 @@ fn the_documented_acl_of_a_cluster_is_sufficient_and_each_rule_is_needed() {
     assert_delivered(nodes.node(0), &mut sessions, 1);
     let files = Files::new();
     let toml = format!("[auth]\nsecret_file = \"{}/secret\"\n{}", files.0.path().display(), broker(&url));
-    let (is_well, table, complaint) = ask_nodes(&files, &toml, false);
-    assert!(is_well && table.lines().count() == 3, "{table}{complaint}");
+    let (is_ok, table, error) = ask_nodes(&files, &toml, false);
+    assert!(is_ok && table.lines().count() == 3, "{table}{error}");
     drop((sessions, nodes));
     for missing in all.iter().filter(|rule| rule.contains("cluster") || rule.starts_with("+s")) {
         allow_everywhere(&all.iter().filter(|rule| *rule != missing).cloned().collect::<Vec<_>>());
-        assert_named(missing, &broker(&url));
+        assert_logged(missing, &broker(&url));
     }
 }
 
@@ -347,7 +347,7 @@ fn the_documented_acl_of_a_sentinel_is_sufficient_and_each_command_is_needed() {
     for missing in commands {
         let rules: Vec<&str> = words[1..].iter().filter(|word| *word != missing).copied().collect();
         allow(&rules);
-        assert_named(missing, &configuration);
+        assert_logged(missing, &configuration);
     }
     let node = Server::start_with(&configuration);
     allow(&words[1..]);
@@ -375,20 +375,20 @@ fn with_wait_replicas_only_replicated_messages_are_acknowledged() {
 fn another_secret_is_refused_under_the_same_prefix_only() {
     let (files, redis) = (Files::new(), Redis::start());
     let _nodes = Nodes::start(1, &redis.url(), "");
-    let another = "another secret of at least thirty-two bytes";
-    let mut stranger = Server::start_with_environment(&[
+    let other_secret = "another secret of at least thirty-two bytes";
+    let mut other = Server::start_with_environment(&[
         ("OROSYNC_BROKER__URL", &redis.url()),
-        ("OROSYNC_AUTH__SECRET", another),
+        ("OROSYNC_AUTH__SECRET", other_secret),
     ]);
-    let line = stranger.await_line(r#""cause":"secret""#);
+    let line = other.await_line(r#""cause":"secret""#);
     let sentence = "on this Redis with another secret";
     assert!(line.contains(r#"other nodes use the prefix \"orosync\""#) && line.contains(sentence), "{line}");
-    assert!(stranger.admin(READY).ends_with("broker\n"));
+    assert!(other.admin(READY).ends_with("broker\n"));
     assert!(document().text().contains(sentence));
 
     let toml = files.translate(&block("toml", "", "prefix = "), &redis.url());
     let (_, broker) = toml.split_once("[broker]").expect("a table");
-    files.write("another", another);
+    files.write("another", other_secret);
     let other = format!("[auth]\nsecret_file = \"{}/another\"\n[broker]{broker}", files.0.path().display());
     Nodes::start_each([other]);
 }
@@ -400,22 +400,22 @@ fn a_new_password_of_redis_applies_after_sighup() {
     let mut sessions = [subscribed(nodes.node(0))];
     let steps = blocks("redis-cli", "");
     assert_eq!(steps.len(), 2);
-    let follow = |block: &Block| {
+    let run = |block: &Block| {
         for line in block.text.lines().filter(|line| !line.starts_with("ACL SAVE")) {
             let line = line.replace("<OLD", &format!("<{PASSWORD}"));
             redis.run(&line.split(' ').collect::<Vec<_>>());
         }
     };
-    follow(&steps[0]);
+    run(&steps[0]);
     files.write("redis-password", "NEW");
     nodes.node(0).signal(Signal::HUP);
     nodes.node_mut(0).await_line("SIGHUP: ");
-    follow(&steps[1]);
+    run(&steps[1]);
     let connected =
         |node: &mut Server| node.log().iter().filter(|line| line.contains("connected to ")).count();
     let before = connected(nodes.node_mut(0));
     redis.run(&["CLIENT", "KILL", "USER", USER]);
-    wait::until_true("it is connected again", || connected(nodes.node_mut(0)) > before);
+    wait::until_true("the node has reconnected", || connected(nodes.node_mut(0)) > before);
     assert_delivered(nodes.node(0), &mut sessions, 1);
 }
 
@@ -466,7 +466,7 @@ fn messages_are_delivered_later_if_redis_runs_out_of_memory() {
     let head = late.handshake(&format!("/?ticket={}", ticket(Role::User, Some(2))), OROSYNC);
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
     assert!(nodes.await_not_ready(0).ends_with("broker\n"));
-    // Scripts that it was told to forget are no other case.
+    // Flushed scripts make no difference.
     redis.flush_scripts();
     redis.set("maxmemory", "1gb");
     source.flush();
@@ -479,17 +479,17 @@ fn messages_are_delivered_later_if_redis_runs_out_of_memory() {
 #[test]
 fn the_documented_log_lines_are_those_of_the_broker() {
     let sources: String = sources("server/src/broker/redis").into_iter().map(|(_, text)| text).collect();
-    // A line of code may end within a sentence.
+    // A sentence may span several lines of code.
     let lines: Vec<&str> = sources.lines().map(|line| line.trim().trim_end_matches('\\')).collect();
     let sources = lines.concat();
     let document = document();
     for row in document.rows("| line | meaning |") {
         let cell = row.split('|').nth(1).expect("a line");
         for line in cell.split('`').skip(1).step_by(2) {
-            // The sentence of a trouble stands behind the word.
+            // The sentence follows the prefix.
             let parts = line.strip_prefix("broker: ").unwrap_or(line).split('…').map(str::trim);
             for part in parts.filter(|part| part.len() > 4) {
-                assert!(sources.contains(part), "{line}: {part}");
+                assert!(sources.contains(part), "{line}: not in the code: {part}");
             }
         }
     }

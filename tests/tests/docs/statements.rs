@@ -1,4 +1,4 @@
-//! Checks statements about the code: the locations of `unsafe`, the close codes that are sent, no sleeps in tests.
+//! Checks statements of the documents about the code: the locations of `unsafe`, the close codes, no sleeps in tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ pub(crate) fn sources(directory: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut directories = vec![PathBuf::from(directory)];
     while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(repository().join(&directory)).expect("the directory is there") {
+        for entry in fs::read_dir(repository().join(&directory)).expect("the directory exists") {
             let entry = entry.expect("an entry");
             let path = directory.join(entry.file_name());
             if entry.file_type().expect("a type").is_dir() {
@@ -31,8 +31,8 @@ pub(crate) fn sources(directory: &str) -> Vec<(String, String)> {
 #[test]
 fn unsafe_code_is_only_where_contributing_says() {
     let document = Document::named("CONTRIBUTING.md");
-    let (_, rest) = document.text().split_once("`unsafe` is in ").expect("the sentence is there");
-    let (sentence, _) = rest.split_once(" alone").expect("it ends so");
+    let (_, rest) = document.text().split_once("`unsafe` is in ").expect("the document has the sentence");
+    let (sentence, _) = rest.split_once(" alone").expect("the sentence has its end");
     let named: BTreeSet<&str> = sentence.split('`').skip(1).step_by(2).collect();
     let is_unsafe = |text: &str| {
         ["unsafe {", "unsafe fn ", "unsafe impl ", "unsafe extern "].iter().any(|word| text.contains(word))
@@ -72,9 +72,8 @@ fn the_documented_close_codes_are_those_of_the_server() {
 
 #[test]
 fn tests_do_not_sleep_except_in_the_listed_files() {
-    // The first two are what tests wait with; the others need a pace: a load, messages that come one by one, a page that comes back,
-    // and a network that is slow.
-    let may = [
+    // The first two implement waiting. The others sleep for a pace: a load, messages one by one, a page that reconnects, a slow network.
+    let allowed = [
         "tests/src/wait.rs",
         "link/tests/support/mod.rs",
         "tests/src/crowd.rs",
@@ -87,7 +86,7 @@ fn tests_do_not_sleep_except_in_the_listed_files() {
     let found: Vec<String> = directories
         .into_iter()
         .flat_map(sources)
-        .filter(|(file, text)| text.contains(&sleeps) && !may.contains(&file.as_str()))
+        .filter(|(file, text)| text.contains(&sleeps) && !allowed.contains(&file.as_str()))
         .map(|(file, _)| file)
         .collect();
     assert!(found.is_empty(), "{found:?}");

@@ -1,4 +1,5 @@
-//! Replays protocol transcripts of the documents: `>` is sent, `<` is expected, `$` is run on the server's machine.
+//! Replays the protocol transcripts of the documents: lines with `>` are sent, those with `<` are expected, and those with `$` are
+//! shell commands.
 
 use std::net::TcpStream;
 
@@ -13,7 +14,7 @@ use tungstenite::{Message, WebSocket};
 use crate::markdown::{Block, matches};
 use crate::sandbox::Sandbox;
 
-/// WAMP v1, as the user 7.
+/// Replays a session of WAMP v1, as user 7.
 pub(crate) fn replay_wamp(block: &Block, sandbox: &Sandbox) {
     let mut client = Client::connect(sandbox.server());
     client.handshake(&format!("/?ticket={}", ticket(Role::User, Some(7))), OROSYNC);
@@ -28,10 +29,10 @@ pub(crate) fn replay_wamp(block: &Block, sandbox: &Sandbox) {
     }
     client.send_text(r#"[2,"end","orosync/session"]"#);
     let next = client.text();
-    assert!(next.starts_with(r#"[3,"end","#), "{}: the server says more: {next}", block.location);
+    assert!(next.starts_with(r#"[3,"end","#), "{}: the server sends more: {next}", block.location);
 }
 
-/// The backend link; bytes as hexadecimal digits.
+/// Replays a backend link, whose bytes are hexadecimal digits.
 pub(crate) fn replay_link(block: &Block, sandbox: &Sandbox) {
     let mut link = open_link(sandbox.server());
     for (side, words) in lines(block) {
@@ -42,9 +43,9 @@ pub(crate) fn replay_link(block: &Block, sandbox: &Sandbox) {
             expect(block, &digits, &next_frame(&mut link));
         }
     }
-    // Were there more on the way, it would come before the answer to the Close frame.
+    // Further frames would arrive before the answer to the Close frame.
     link.close(None).expect("the server reads");
-    assert!(matches!(link.read(), Ok(Message::Close(_))), "{}: the server says more", block.location);
+    assert!(matches!(link.read(), Ok(Message::Close(_))), "{}: the server sends more", block.location);
 }
 
 fn lines(block: &Block) -> impl Iterator<Item = (char, &str)> {
@@ -70,7 +71,7 @@ fn open_link(server: &Server) -> WebSocket<TcpStream> {
         let value = HeaderValue::try_from(value).expect("a header's value");
         request.headers_mut().insert(HeaderName::from_static(name), value);
     }
-    tungstenite::client(request, stream).expect("the server takes publishers").0
+    tungstenite::client(request, stream).expect("the server accepts publishers").0
 }
 
 fn next_frame(link: &mut WebSocket<TcpStream>) -> String {

@@ -12,12 +12,12 @@ use rustix::process::Signal;
 use super::LONG_HISTORY;
 use super::load::Load;
 
-/// Exactly what the user of an application needs.
+/// The minimal ACL rules of an application's user.
 const RULES: &str = "resetchannels ~orosync:* &orosync:* -@all +info +script|load +evalsha +subscribe +unsubscribe +publish +time +get \
     +getex +mget +set +pttl +pexpire +del +rpush +lpop +ltrim +llen +lindex +lrange +hset +hgetall +hdel";
 
-fn configuration(url: &str, more: &str) -> String {
-    format!("{LONG_HISTORY}\n{}{more}\n", broker(url))
+fn configuration(url: &str, broker_lines: &str) -> String {
+    format!("{LONG_HISTORY}\n{}{broker_lines}\n", broker(url))
 }
 
 #[test]

@@ -42,11 +42,11 @@ fn a_node_with_another_secret_is_refused_and_logs_the_reason() {
     std::fs::write(&secret, "quite another secret, longer than 32 bytes").unwrap();
     let configuration =
         format!("[auth]\nsecret_file = \"{}\"\n{LONG_HISTORY}\n{}", secret.display(), broker(&redis.url()));
-    let mut stranger = Server::start_with(&configuration);
-    let line = stranger.await_line("with another secret");
+    let mut other = Server::start_with(&configuration);
+    let line = other.await_line("with another secret");
     assert!(line.contains("broker.prefix"), "{line}");
-    wait::let_pass(Duration::from_secs(2), "it stays out");
-    let answer = stranger.admin("/readyz");
+    wait::let_pass(Duration::from_secs(2), "the node stays refused");
+    let answer = other.admin("/readyz");
     assert!(answer.ends_with("\r\n\r\nbroker\n"), "{answer}");
     assert!(super::is_ready(nodes.node(0)));
 }

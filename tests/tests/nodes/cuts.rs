@@ -1,4 +1,4 @@
-//! Faults between nodes and a running Redis.
+//! Faults of the connections between nodes and a running Redis.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -16,15 +16,15 @@ use serde_json::json;
 use super::load::Load;
 use super::{LONG_HISTORY, assert_alive, sum, two_nodes};
 
-/// Does something to a Redis under load so many times, each of which gives the time from which on it is able to serve, and has
-/// delivery go on each time.
-fn under_load(times: usize, what: impl Fn(&Redis) -> Instant) -> Nodes {
+/// Injects a fault into a Redis under load, `times` times, and waits each time until delivery resumes. `fault` returns the time at
+/// which the fault ended.
+fn under_load(times: usize, fault: impl Fn(&Redis) -> Instant) -> Nodes {
     let redis = Redis::start();
     let nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);
     for _ in 0..times {
-        let able = what(&redis);
-        load.await_resumption(able);
+        let available = fault(&redis);
+        load.await_resumption(available);
     }
     assert_eq!(load.moves(), 0, "sessions stay open");
     load.assert_complete();
@@ -40,7 +40,7 @@ fn delivery_survives_a_flush_of_redis_scripts() {
     for number in 0..2 {
         let log = nodes.node_mut(number).log();
         let connected = log.iter().filter(|line| line.contains("connected to Redis")).count();
-        assert_eq!(connected, 1, "that is no reason to connect again: {log:#?}");
+        assert_eq!(connected, 1, "the nodes do not reconnect for this: {log:#?}");
     }
 }
 
@@ -66,7 +66,7 @@ fn delivery_resumes_after_redis_pauses_for_five_seconds() {
     const PAUSE: Duration = Duration::from_secs(5);
     under_load(1, |redis| {
         redis.pause_clients(PAUSE);
-        wait::let_pass(PAUSE, "Redis answers nobody");
+        wait::let_pass(PAUSE, "Redis does not answer");
         Instant::now()
     });
 }
@@ -94,7 +94,7 @@ fn a_node_that_redis_disconnects_for_not_reading_pushes_catches_up() {
             let cut = redis.log().matches("overcoming of output buffer limits").count();
             (cut > 0).then_some(cut)
         })
-        .expect("Redis cuts it off");
+        .expect("Redis disconnects the node");
     assert_eq!(cut, 1);
     nodes.node(0).thaw();
     load.await_resumption(Instant::now());
@@ -102,8 +102,8 @@ fn a_node_that_redis_disconnects_for_not_reading_pushes_catches_up() {
     assert!(nodes.node(0).metric("orosync_broker_gaps_total") > 0.0, "gaps are counted");
 }
 
-/// A node behind a proxy and one without.
-fn behind_a_proxy(redis: &Redis) -> (RedisProxy, Nodes) {
+/// One node behind a proxy, and one without.
+fn one_behind_a_proxy(redis: &Redis) -> (RedisProxy, Nodes) {
     let proxy = RedisProxy::to(redis.address());
     let nodes =
         Nodes::start_each([proxy.url(), redis.url()].map(|url| format!("{LONG_HISTORY}\n{}", broker(&url))));
@@ -112,37 +112,37 @@ fn behind_a_proxy(redis: &Redis) -> (RedisProxy, Nodes) {
 
 #[test]
 fn publishers_switch_from_a_node_without_redis_to_one_with_it() {
-    /// 8 s of patience, and what it takes to connect and deliver.
-    const LEAVES: Duration = Duration::from_secs(12);
+    /// The 8 s after which a publisher leaves a node without acknowledgements, and a margin to connect and deliver.
+    const SWITCH_LIMIT: Duration = Duration::from_secs(12);
     let redis = Redis::start();
-    let (redis_proxy, nodes) = behind_a_proxy(&redis);
-    // While it is closed all publishers come to the node that will be cut off.
+    let (redis_proxy, nodes) = one_behind_a_proxy(&redis);
+    // While this proxy is closed, all publishers connect to the node that will lose Redis.
     let other = Proxy::closed();
     let load = Load::through(&format!("{} {}", nodes.node(0).endpoint(), other.endpoint()), &nodes);
     other.open(nodes.node(1).address());
     redis_proxy.refuse();
     redis_proxy.cut();
-    let cut = Instant::now();
+    let lost = Instant::now();
     load.await_events_at(1);
-    let took = cut.elapsed();
-    println!("delivery goes on after {took:?}");
-    assert!(took < LEAVES, "it took {took:?}");
+    let took = lost.elapsed();
+    println!("delivery resumed after {took:?}");
+    assert!(took < SWITCH_LIMIT, "it took {took:?}");
     assert!(!super::is_ready(nodes.node(0)));
     assert_alive(nodes.node(0));
-    assert_scripts_publish_through(&nodes);
+    assert_short_scripts_deliver(&nodes);
     redis_proxy.restore();
     load.await_resumption(Instant::now());
     nodes.await_ready(0);
     assert_eq!(load.moves(), 0, "sessions stay open");
     for ended in load.assert_complete() {
-        assert_eq!(ended.reconnects, 1, "it has left once, and stays: {ended:?}");
+        assert_eq!(ended.reconnects, 1, "a publisher switches once: {ended:?}");
         assert!(ended.last_error.contains("has acknowledged nothing for 8s"), "{ended:?}");
-        assert_eq!(ended.log, "", "no outage");
+        assert_eq!(ended.log, "", "a switch is not logged as an outage");
     }
 }
 
-/// Scripts that publish and end have their last flush go on in time, whichever node they begin with.
-fn assert_scripts_publish_through(nodes: &Nodes) {
+/// Asserts that scripts that publish and end deliver within their shutdown timeout, whichever node they connect to first.
+fn assert_short_scripts_deliver(nodes: &Nodes) {
     let endpoints = [0, 1].map(|number| nodes.node(number).endpoint()).join(" ");
     let mut page = Client::user(nodes.node(1), OROSYNC, 7);
     page.recover("acme/scripts", &json!({}));
@@ -152,7 +152,7 @@ fn assert_scripts_publish_through(nodes: &Nodes) {
             .args(["-d", "orosync.shutdown_timeout=4", "-r", &script])
             .output()
             .expect("php starts");
-        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "nothing is left");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "all messages were delivered");
         assert_eq!(page.event("acme/scripts").payload, number);
     }
 }
@@ -168,10 +168,10 @@ fn a_worker_that_ends_after_its_node_lost_redis_delivers_its_messages_through_an
         sleep(2);
     "#;
     let redis = Redis::start();
-    let (redis_proxy, nodes) = behind_a_proxy(&redis);
+    let (redis_proxy, nodes) = one_behind_a_proxy(&redis);
     let mut page = Client::user(nodes.node(1), OROSYNC, 7);
     page.recover("acme/workers", &json!({}));
-    // While it is closed the worker comes to the node that will be cut off.
+    // While this proxy is closed, the worker connects to the node that will lose Redis.
     let other = Proxy::closed();
     let mut worker = php::command(&format!("{} {}", nodes.node(0).endpoint(), other.endpoint()))
         .args(["-d", "orosync.shutdown_timeout=4", "-r", script])
@@ -186,20 +186,20 @@ fn a_worker_that_ends_after_its_node_lost_redis_delivers_its_messages_through_an
     other.open(nodes.node(1).address());
     redis_proxy.refuse();
     redis_proxy.cut();
-    // With its standard input's end it goes on.
+    // The end of its standard input makes the worker continue.
     let ended = worker.wait_with_output().expect("it ends");
-    assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "nothing is left");
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "all messages were delivered");
     assert_eq!(page.event("acme/workers").payload, 2);
 }
 
 #[test]
 fn a_node_that_receives_no_pushes_becomes_unready_and_catches_up() {
     let redis = Redis::start();
-    let (proxy, nodes) = behind_a_proxy(&redis);
+    let (proxy, nodes) = one_behind_a_proxy(&redis);
     let load = Load::on(&nodes);
     proxy.drop_pushes();
-    let said = nodes.await_not_ready(0);
-    assert!(said.ends_with("\r\n\r\nbroker\n"), "{said}");
+    let reason = nodes.await_not_ready(0);
+    assert!(reason.ends_with("\r\n\r\nbroker\n"), "{reason}");
     assert_alive(nodes.node(0));
     assert!(super::is_ready(nodes.node(1)));
     load.await_events();
@@ -213,7 +213,7 @@ fn a_node_that_receives_no_pushes_becomes_unready_and_catches_up() {
 #[test]
 fn delivery_resumes_after_the_connection_to_redis_was_half_open() {
     let redis = Redis::start();
-    let (proxy, nodes) = behind_a_proxy(&redis);
+    let (proxy, nodes) = one_behind_a_proxy(&redis);
     let load = Load::on(&nodes);
     for is_long in [false, true] {
         proxy.silence();

@@ -1,4 +1,4 @@
-//! Nodes that die.
+//! Nodes that are killed.
 
 use orosync_tests::nodes::Nodes;
 use orosync_tests::redis::Redis;
@@ -18,7 +18,7 @@ fn twenty_kills_of_nodes_lose_duplicate_and_reorder_nothing() {
         load.await_events();
         nodes.start_again(kill % 3);
     }
-    assert!(load.moves() >= KILLS, "each kill takes at least one session its node");
+    assert!(load.moves() >= KILLS, "each kill moves at least one session");
     let ended = load.assert_complete();
     assert!(ended.iter().any(|ended| ended.reconnects > 0), "{ended:?}");
 }

@@ -15,7 +15,7 @@ const PUBLISHERS: usize = 4;
 /// Messages per second and process.
 const RATE: usize = 50;
 
-/// A number of messages that exceeds those in flight without a fault.
+/// More messages than are in flight without a fault.
 const MORE_THAN_IN_FLIGHT: usize = 100;
 
 /// The publishing PHP processes and the auditors.
@@ -25,15 +25,15 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Begins, and waits until what is published arrives everywhere. Publishers know all nodes; an auditor that loses its node goes to
-    /// the next.
+    /// Starts the load, and waits until messages arrive at all auditors. Publishers have all nodes as endpoints. An auditor that
+    /// loses its node switches to the next.
     pub(crate) fn on(nodes: &Nodes) -> Self {
         let endpoints: Vec<String> =
             nodes.addresses().iter().map(|address| format!("ws://{address}/")).collect();
         Self::through(&endpoints.join(" "), nodes)
     }
 
-    /// The same of publishers that know these endpoints of the nodes.
+    /// Like [`Load::on`], with these endpoints for the publishers.
     pub(crate) fn through(endpoints: &str, nodes: &Nodes) -> Self {
         let addresses = nodes.addresses();
         let auditor = |first: usize| {
@@ -48,7 +48,7 @@ impl Load {
         load
     }
 
-    /// Waits until more has arrived everywhere than was on its way.
+    /// Waits until more messages have arrived at all auditors than were in flight.
     pub(crate) fn await_events(&self) {
         let before: Vec<usize> = self.auditors.iter().map(Auditor::count).collect();
         for (auditor, before) in self.auditors.iter().zip(before) {
@@ -56,31 +56,32 @@ impl Load {
         }
     }
 
-    /// The same at one node alone.
+    /// Like [`Load::await_events`], for the auditor that started at this node.
     pub(crate) fn await_events_at(&self, node: usize) {
         let auditor = &self.auditors[node];
         auditor.await_count(auditor.count() + MORE_THAN_IN_FLIGHT);
     }
 
-    /// The same, within the promised time since `able`.
-    pub(crate) fn await_resumption(&self, able: Instant) {
+    /// Like [`Load::await_events`]. Asserts that delivery resumes within [`RESUME_LIMIT`] of `available`, when the fault ended.
+    pub(crate) fn await_resumption(&self, available: Instant) {
         self.await_events();
-        let took = able.elapsed();
-        println!("delivery goes on after {took:?}");
+        let took = available.elapsed();
+        println!("delivery resumed after {took:?}");
         assert!(took < RESUME_LIMIT, "it took {took:?}");
     }
 
-    /// What has arrived so far, at the session where least has.
+    /// Number of messages that have arrived at every auditor.
     pub(crate) fn arrived(&self) -> usize {
         self.auditors.iter().map(Auditor::count).min().unwrap_or_default()
     }
 
-    /// How often an auditor has left a node.
+    /// Number of node changes of all auditors.
     pub(crate) fn moves(&self) -> usize {
         self.auditors.iter().map(Auditor::moves).sum()
     }
 
-    /// Ends it: all was acknowledged, and has arrived at each auditor, once and in order. How the publishers ended.
+    /// Ends the load. Asserts that all messages were acknowledged and have arrived at each auditor, once and in order. Returns the
+    /// publishers' reports.
     pub(crate) fn assert_complete(self) -> Vec<Report> {
         let ended = self.publishers.finish();
         traffic::assert_flushed(&ended);
@@ -92,15 +93,15 @@ impl Load {
         ended
     }
 
-    /// The same where Redis may have forgotten something, and sessions were told so: this primary has all that was acknowledged,
-    /// once and in order, but for as many messages as the nodes count as lost: how many those are.
+    /// Ends the load after Redis may have lost messages and the sessions were notified. Asserts that this primary has all
+    /// acknowledged messages, once and in order, except as many as the nodes count as lost. Returns the number of lost messages.
     pub(crate) fn assert_complete_except_lost(self, nodes: &Nodes, primary: &Redis) -> f64 {
         let ended = self.publishers.finish();
         traffic::assert_flushed(&ended);
         let kept: Vec<Vec<u8>> = primary.ask(&["LRANGE", &format!("orosync:{{0}}:e:{TOPIC}"), "0", "-1"]);
         let payload = |entry: &Vec<u8>| {
             let begin =
-                entry.iter().rposition(|byte| *byte == b'[').expect("it ends with [publisher, number]");
+                entry.iter().rposition(|byte| *byte == b'[').expect("an entry ends with [publisher, number]");
             serde_json::from_slice(&entry[begin..]).expect("[publisher, number]")
         };
         let kept: Events = kept.iter().map(payload).collect();

@@ -1,6 +1,6 @@
-//! Several nodes on a real Redis under faults: accepted messages are delivered once and in order.
+//! Several nodes on a real Redis with injected faults: accepted messages are delivered once and in order.
 //!
-//! `NODES_AWAY_SECONDS` is the duration of the long outage of Redis (default 20).
+//! `NODES_OUTAGE_SECONDS` is the duration of the long outage of Redis (default 20).
 
 mod access;
 mod applications;
@@ -28,12 +28,12 @@ const LONG_HISTORY: &str = "\
     [[topics]]\npattern = \"oro/ping\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\
     [[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n";
 
-/// The same, as long as there are no other tables: two nodes on this Redis.
+/// Starts two nodes on this Redis with [`LONG_HISTORY`].
 fn two_nodes(url: &str) -> Nodes {
     Nodes::start(2, url, LONG_HISTORY)
 }
 
-/// The sum of a metric over nodes.
+/// The sum of a metric over the first `count` nodes.
 fn sum(nodes: &Nodes, count: usize, metric: &str) -> f64 {
     (0..count).map(|number| nodes.node(number).metric(metric)).sum()
 }

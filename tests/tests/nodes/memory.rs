@@ -14,9 +14,9 @@ fn messages_refused_while_redis_is_out_of_memory_are_acknowledged_later() {
     let mut nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);
     redis.set("maxmemory", "1mb");
-    let arrived = wait::until("nothing is under way", || {
+    let arrived = wait::until("no message is in flight", || {
         let before = load.arrived();
-        wait::let_pass(Duration::from_millis(500), "what was under way arrives");
+        wait::let_pass(Duration::from_millis(500), "messages in flight arrive");
         (load.arrived() == before).then_some(before)
     });
     let accepted = sum(&nodes, 2, "orosync_messages_accepted_total{source=\"link\"}");
@@ -30,8 +30,8 @@ fn messages_refused_while_redis_is_out_of_memory_are_acknowledged_later() {
     load.assert_complete();
     for number in 0..2 {
         let log = nodes.node_mut(number).log();
-        let told = log.iter().filter(|line| line.contains("maxmemory")).count();
-        assert_eq!(told, 1, "{log:#?}");
+        let lines = log.iter().filter(|line| line.contains("maxmemory")).count();
+        assert_eq!(lines, 1, "{log:#?}");
         let replaced = log.iter().filter(|line| line.contains("is replaced")).count();
         assert!(replaced <= 1, "{log:#?}");
     }

@@ -15,8 +15,8 @@ use serde_json::json;
 use super::load::Load;
 use super::{assert_alive, is_ready, two_nodes};
 
-/// When a node is not ready any more: 8 s after something has come back last, and later where the machine is slow.
-const NOT_READY: Range<Duration> = Duration::from_secs(6)..Duration::from_secs(16);
+/// Time after which a node becomes unready: 8 s after the last answer of Redis, with a margin for a slow machine.
+const UNREADY_AFTER: Range<Duration> = Duration::from_secs(6)..Duration::from_secs(16);
 
 #[test]
 fn delivery_resumes_after_each_of_three_restarts_of_redis() {
@@ -44,7 +44,7 @@ fn delivery_resumes_after_redis_restarts_without_its_data() {
     redis.kill();
     redis.start_again();
     load.await_resumption(Instant::now());
-    // Somebody may have been disconnected, and nobody knows any more.
+    // A disconnect may have been lost, so sessions need new tickets.
     assert!(matches!(page.receive(), Received::Close(4010)));
     let recovery = Client::user(nodes.node(1), OROSYNC, 8).recover_since("acme/orders", &position);
     assert!(!recovery.complete, "{recovery:?}");
@@ -53,16 +53,17 @@ fn delivery_resumes_after_redis_restarts_without_its_data() {
     Source::to(&nodes.node(1).endpoint()).publish_all("acme/orders", 3..4);
     assert_eq!(page.event("acme/orders").payload, 3);
     load.assert_complete_except_lost(&nodes, &redis);
-    let mut is_told = |number| {
+    let mut is_logged = |number| {
         let log = nodes.node_mut(number).log();
         log.iter().any(|line| line.contains("Redis has lost accepted messages"))
     };
-    assert!(is_told(0) || is_told(1));
+    assert!(is_logged(0) || is_logged(1));
 }
 
 #[test]
 fn a_long_outage_of_redis_loses_nothing_and_reports_nothing_false() {
-    let away = std::env::var("NODES_AWAY_SECONDS").map_or(20, |away| away.parse().expect("a number"));
+    let outage =
+        std::env::var("NODES_OUTAGE_SECONDS").map_or(20, |seconds| seconds.parse().expect("a number"));
     let mut redis = Redis::start_with("appendonly yes");
     let mut nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);
@@ -71,9 +72,9 @@ fn a_long_outage_of_redis_loses_nothing_and_reports_nothing_false() {
     let resume_ticket = page.call("orosync/resume", &[]).unwrap()["ticket"].as_str().unwrap().to_owned();
     redis.kill();
     let killed = Instant::now();
-    let said = nodes.await_not_ready(0);
-    assert!(said.ends_with("\r\n\r\nbroker\n"), "{said}");
-    assert!(NOT_READY.contains(&killed.elapsed()), "after {:?}", killed.elapsed());
+    let reason = nodes.await_not_ready(0);
+    assert!(reason.ends_with("\r\n\r\nbroker\n"), "{reason}");
+    assert!(UNREADY_AFTER.contains(&killed.elapsed()), "after {:?}", killed.elapsed());
     nodes.await_not_ready(1);
     let arrived = load.arrived();
     assert_alive(nodes.node(0));
@@ -85,19 +86,19 @@ fn a_long_outage_of_redis_loses_nothing_and_reports_nothing_false() {
         let refused = page.call("orosync/subscribe", &[json!(topic), options]).unwrap_err();
         assert_eq!(refused.code, 503, "{refused:?}");
     }
-    assert_no_tickets(nodes.node(0), &resume_ticket);
-    wait::let_pass(Duration::from_secs(away).saturating_sub(killed.elapsed()), "nothing is acknowledged");
+    assert_tickets_are_postponed(nodes.node(0), &resume_ticket);
+    wait::let_pass(Duration::from_secs(outage).saturating_sub(killed.elapsed()), "nothing is acknowledged");
     assert_eq!(load.arrived(), arrived);
     for number in 0..2 {
         assert_alive(nodes.node(number));
         assert!(!is_ready(nodes.node(number)));
     }
     redis.start_again();
-    let able = Instant::now();
-    load.await_resumption(able);
+    let available = Instant::now();
+    load.await_resumption(available);
     nodes.await_ready(0);
     nodes.await_ready(1);
-    // The page has answered no ping meanwhile.
+    // A new session, because the page has answered no ping meanwhile.
     let mut other = Client::user(nodes.node(0), OROSYNC, 9);
     assert!(other.recover_since("acme/orders", &position).complete);
     assert_eq!(load.moves(), 0, "sessions stay open");
@@ -108,8 +109,8 @@ fn a_long_outage_of_redis_loses_nothing_and_reports_nothing_false() {
         assert!(ended.log.contains("the server answers, but has acknowledged nothing for 8s"), "{ended:?}");
     }
     let connection_lines = |line: &&String| line.contains("no connection to Redis");
-    let told = nodes.node_mut(0).log().iter().filter(connection_lines).count();
-    assert!((1..=2 + usize::try_from(away / 30).unwrap()).contains(&told), "told {told} times");
+    let lines = nodes.node_mut(0).log().iter().filter(connection_lines).count();
+    assert!((1..=2 + usize::try_from(outage / 30).unwrap()).contains(&lines), "{lines} lines");
 }
 
 #[test]
@@ -129,15 +130,15 @@ fn publishers_log_a_long_pause_of_a_cluster_once() {
 
 #[test]
 fn a_publisher_with_one_endpoint_keeps_it_and_logs_missing_acknowledgements_once() {
-    /// 8 s of patience, and then some.
-    const AWAY: Duration = Duration::from_secs(12);
+    /// Longer than the 8 s after which a publisher reports missing acknowledgements.
+    const OUTAGE: Duration = Duration::from_secs(12);
     let mut redis = Redis::start_with("appendonly yes");
     let nodes = two_nodes(&redis.url());
     let subscriber = Subscriber::of(Client::user(nodes.node(1), OROSYNC, 7));
     let publishers = Publishers::start(&nodes.node(0).endpoint(), 1, 10, &[]);
-    wait::until_true("a message has come", || subscriber.count() > 0);
+    wait::until_true("a message has arrived", || subscriber.count() > 0);
     redis.kill();
-    wait::let_pass(AWAY, "nothing is acknowledged");
+    wait::let_pass(OUTAGE, "nothing is acknowledged");
     redis.start_again();
     let ended = publishers.finish();
     traffic::assert_flushed(&ended);
@@ -148,9 +149,9 @@ fn a_publisher_with_one_endpoint_keeps_it_and_logs_missing_acknowledgements_once
     assert_eq!(ended[0].reconnects, 0, "{ended:?}");
 }
 
-/// Whoever comes with a ticket is told to come again. A page with a resume ticket, which would not see the answer, by a Close frame,
-/// until the node is not ready: then by the answer, which a load balancer sees.
-fn assert_no_tickets(node: &Server, resume_ticket: &str) {
+/// Asserts that tickets are answered with 503 and `Retry-After`. A resume ticket gets a Close frame, because a browser cannot read
+/// the status; once the node is unready it gets 503, for the load balancer.
+fn assert_tickets_are_postponed(node: &Server, resume_ticket: &str) {
     for offer in [WAMP, OROSYNC] {
         let mut client = Client::connect(node);
         let head = client.handshake(&format!("/ws?ticket={}", ticket(Role::User, Some(8))), offer);

@@ -17,14 +17,14 @@ use serde_json::{Value, json};
 use super::load::Load;
 use super::{LONG_HISTORY, LOST, sum, two_nodes};
 
-/// Held by each test here: six servers that all have to answer in time are enough for a machine.
+/// A lock for the tests of this file: one test at a time, because its six servers must answer in time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Once each node uses the primary and each publisher has published more there: what a publisher was acknowledged is known to be lost
-/// when it publishes the next time. How many messages are lost.
+/// Waits until each node uses the primary and each publisher has published more, because a lost message is detected at the next
+/// publish. Then [`Load::assert_complete_except_lost`]. Returns the number of lost messages.
 fn assert_complete_except_lost(load: Load, mut nodes: Nodes, replica_set: &ReplicaSet) -> f64 {
     let primary = replica_set.server(replica_set.primary());
     let address = primary.address().to_string();
@@ -61,9 +61,9 @@ fn delivery_resumes_after_a_frozen_primary_is_demoted() {
     let load = Load::on(&nodes);
     let frozen = replica_set.freeze_primary();
     replica_set.await_failover(frozen);
-    let decided = Instant::now();
+    let promoted = Instant::now();
     replica_set.server(frozen).thaw();
-    load.await_resumption(decided);
+    load.await_resumption(promoted);
     replica_set.wait_until_settled();
     load.await_events();
     assert_complete_except_lost(load, nodes, &replica_set);
@@ -97,12 +97,12 @@ fn events_that_a_promoted_replica_lacks_are_counted_and_make_recoveries_incomple
     let seen: Vec<_> = (0..100).map(|_| page.event("acme/orders")).collect();
     replica_set.kill_primary();
     replica_set.await_failover(0);
-    let decided = Instant::now();
+    let promoted = Instant::now();
     publish(100..110);
-    assert!(decided.elapsed() < super::RESUME_LIMIT, "{:?}", decided.elapsed());
+    assert!(promoted.elapsed() < super::RESUME_LIMIT, "{:?}", promoted.elapsed());
     nodes.node(0).await_metric(LOST, 5.0);
-    nodes.node_mut(0).await_line("Redis has lost accepted messages");
-    // Whoever was there all the time is to ask what it missed.
+    nodes.node_mut(0).await_line("Redis has forgotten messages that it had accepted");
+    // An open session must reconnect and recover.
     assert!(matches!(page.receive(), Received::Close(4012)));
     for number in 0..2 {
         let mut other = Client::user(nodes.node(number), OROSYNC, 8);
@@ -113,25 +113,25 @@ fn events_that_a_promoted_replica_lacks_are_counted_and_make_recoveries_incomple
         assert!(known.complete);
         assert_eq!(known.payloads(), kept[95..]);
         let all = other.recover_since("acme/orders", &begin);
-        assert!(all.complete, "from before the first loss all is known");
+        assert!(all.complete, "a recovery from before the loss is complete");
         assert_eq!(all.payloads(), kept);
     }
 }
 
-/// Two nodes that acknowledge what a replica has.
+/// Two nodes with `broker.wait_replicas = 1`.
 fn two_nodes_that_wait(replica_set: &ReplicaSet) -> Nodes {
     let configuration = format!("{LONG_HISTORY}\n{}wait_replicas = 1\n", broker(&replica_set.url()));
     Nodes::start_each([configuration.clone(), configuration])
 }
 
-/// Messages that the nodes have acknowledged.
+/// Number of messages that the nodes have acknowledged.
 fn acknowledged(nodes: &Nodes) -> f64 {
     sum(nodes, 2, "orosync_messages_accepted_total{source=\"link\"}")
 }
 
 fn await_replica(replica_set: &ReplicaSet) {
     let primary = replica_set.primary();
-    wait::until_within(LIMIT, "a replica follows", || {
+    wait::until_within(LIMIT, "a replica is attached", || {
         (replica_set.server(primary).info("connected_slaves") != "0").then_some(())
     });
 }
@@ -143,9 +143,9 @@ fn with_wait_replicas_no_acknowledged_message_is_lost() {
     let nodes = two_nodes_that_wait(&replica_set);
     let load = Load::on(&nodes);
     replica_set.detach_replicas();
-    wait::let_pass(Duration::from_secs(1), "what replicas had before is acknowledged");
+    wait::let_pass(Duration::from_secs(1), "replicated messages are acknowledged");
     let before = acknowledged(&nodes);
-    wait::let_pass(Duration::from_secs(1), "nothing more is");
+    wait::let_pass(Duration::from_secs(1), "no more messages are acknowledged");
     assert!(acknowledged(&nodes) - before < 1.0);
     let killed = replica_set.kill_primary();
     replica_set.await_failover(killed);
@@ -163,7 +163,7 @@ fn a_message_resent_over_another_connection_waits_for_replicas_too() {
     let primary = replica_set.server(0);
     let mut source = Source::to(&nodes.node(0).endpoint());
     source.publish_all("acme/orders", [1]);
-    wait::until_true("that is counted", || acknowledged(&nodes) > 0.0);
+    wait::until_true("the acknowledgement is counted", || acknowledged(&nodes) > 0.0);
     for replica in 1..3 {
         replica_set.server(replica).freeze();
     }
@@ -171,12 +171,12 @@ fn a_message_resent_over_another_connection_waits_for_replicas_too() {
     let kept = || primary.ask::<u8>(&["LLEN", "orosync:{0}:e:acme/orders"]);
     wait::until_true("Redis has it", || kept() == 2);
     assert!(primary.ask::<usize>(&["CLIENT", "KILL", "TYPE", "normal"]) >= 2);
-    wait::let_pass(Duration::from_secs(2), "it is sent again, and not acknowledged");
+    wait::let_pass(Duration::from_secs(2), "the message is resent but not acknowledged");
     assert!(acknowledged(&nodes) < 2.0);
     for replica in 1..3 {
         replica_set.server(replica).thaw();
     }
-    publishing.join().expect("it is acknowledged");
+    publishing.join().expect("the message is acknowledged");
     assert_eq!(kept(), 2);
 }
 
@@ -189,29 +189,29 @@ fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_ready() {
     let load = Load::on(&nodes);
     let mut page = Client::user(nodes.node(0), OROSYNC, 7);
     replica_set.detach_replicas();
-    wait::let_pass(Duration::from_secs(1), "what replicas had before is acknowledged");
+    wait::let_pass(Duration::from_secs(1), "replicated messages are acknowledged");
     let (before, begin) = (acknowledged(&nodes), Instant::now());
     while begin.elapsed() < WITHOUT {
         let asked = Instant::now();
         page.recover("acme/orders", &json!({ "since": "1.1" }));
         assert!(
             asked.elapsed() < Duration::from_secs(1),
-            "what is read waits for no replica: {:?}",
+            "reads do not wait for replicas: {:?}",
             asked.elapsed()
         );
         wait::let_pass(Duration::from_millis(100), "nothing is acknowledged");
     }
     assert!(acknowledged(&nodes) - before < 1.0);
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for number in 0..2 {
         assert!(super::is_ready(nodes.node(number)));
         let log = nodes.node_mut(number).log();
         let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
         assert_eq!(count("connected to Redis"), 1, "{log:#?}");
-        told.push(count("broker.wait_replicas requires 1"));
+        lines.push(count("broker.wait_replicas wants 1"));
     }
-    // All publishers may be at one node.
-    assert!(told.iter().max() == Some(&1), "{told:?}");
+    // All publishers may be connected to the same node, so the other node may log nothing.
+    assert!(lines.iter().max() == Some(&1), "{lines:?}");
     replica_set.attach_replicas();
     await_replica(&replica_set);
     load.await_resumption(Instant::now());
@@ -227,13 +227,13 @@ fn nodes_follow_sentinels_that_require_a_password() {
     fs::write(&password, PASSWORD).expect("the password is written");
     let without = format!("{LONG_HISTORY}\n{}", broker(&replica_set.url()));
     let with = format!("{without}sentinel_password_file = \"{}\"\n", password.display());
-    let mut stranger = Server::start_with(&without);
-    let line = stranger.await_line(r#""cause":"noauth""#);
+    let mut other = Server::start_with(&without);
+    let line = other.await_line(r#""cause":"noauth""#);
     assert!(line.contains("Set broker.sentinel_password_file"), "{line}");
-    assert!(!super::is_ready(&stranger));
+    assert!(!super::is_ready(&other));
     let nodes = Nodes::start_each([with.clone(), with]);
     let load = Load::on(&nodes);
-    // From now on another one counts, which the nodes read when they are told.
+    // The Sentinels' password changes. The nodes read the new one on SIGHUP.
     for number in 0..3 {
         let default = ["ACL", "SETUSER", "default", "resetpass", ">another"];
         replica_set.sentinel(number).run(&default);

@@ -1,4 +1,4 @@
-//! Maintenance of nodes: new secrets, a new configuration, shutdown.
+//! Maintenance of nodes: a new secret, a new configuration, a shutdown.
 
 use std::fs;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use super::{LONG_HISTORY, two_nodes};
 
 const NEW_SECRET: &str = "a new secret of the tests, longer than 32 bytes";
 
-/// Has all nodes accept these secrets, the first of which signs.
+/// Makes all nodes reload these secrets. The first one signs.
 fn set_secrets(nodes: &mut Nodes, secrets: &str) {
     for number in 0..2 {
         fs::write(nodes.node(number).secret_file(), secrets).expect("the secrets are written");
         let lines = nodes.node_mut(number).log().len();
         nodes.node(number).signal(Signal::HUP);
-        wait::until("the secrets are read again", || {
+        wait::until("the secrets are reloaded", || {
             let log = &nodes.node_mut(number).log()[lines..];
             log.iter().any(|line| line.contains("were reloaded")).then_some(())
         });
     }
 }
 
-fn known_secret(redis: &Redis) -> String {
+fn secret_in_redis(redis: &Redis) -> String {
     redis.ask(&["GET", "orosync:{0}:secret"])
 }
 
@@ -36,9 +36,11 @@ fn known_secret(redis: &Redis) -> String {
 fn nodes_reconnect_after_the_documented_change_of_the_secret() {
     let redis = Redis::start();
     let mut nodes = two_nodes(&redis.url());
-    let old = known_secret(&redis);
+    let old = secret_in_redis(&redis);
     set_secrets(&mut nodes, &format!("{NEW_SECRET}\n{SECRET}\n"));
-    wait::until("Redis knows the new one", || (known_secret(&redis) != old).then_some(()));
+    wait::until("the nodes have stored the new secret in Redis", || {
+        (secret_in_redis(&redis) != old).then_some(())
+    });
     set_secrets(&mut nodes, NEW_SECRET);
     redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
     redis.kill_subscribers();
@@ -60,12 +62,12 @@ fn pages_get_a_close_frame_when_their_node_stops_while_redis_is_unreachable() {
     source.publish_all("acme/orders", [1]);
     redis.kill();
     source.publish("acme/orders", &json!(2));
-    wait::let_pass(Duration::from_millis(200), "the message comes to the node, which cannot acknowledge it");
+    wait::let_pass(Duration::from_millis(200), "the message reaches the node, which cannot acknowledge it");
     nodes.node(0).signal(Signal::TERM);
     assert!(matches!(page.receive(), Received::Close(1001)));
 }
 
-/// The configuration of a node that pings so often.
+/// The configuration of a node with this interval of pings.
 fn pings_every(seconds: f64, redis: &Redis) -> String {
     format!("oro_ping_seconds = {seconds}\n{LONG_HISTORY}\n{}", broker(&redis.url()))
 }
@@ -87,11 +89,11 @@ fn two_nodes_publish_each_ping_once_and_follow_a_changed_interval() {
     let count = || redis.ask::<u64>(&["LLEN", "orosync:{0}:e:oro/ping"]);
     let (due_before, count_before) = (due(), count());
     (0..10).for_each(|_| ping(&mut page));
-    let (came, passed) = (count() - count_before, due() - due_before);
-    assert!(came >= 9 && came <= passed / 200, "{came} in {passed} ms");
-    let told =
+    let (received, passed) = (count() - count_before, due() - due_before);
+    assert!(received >= 9 && received <= passed / 200, "{received} in {passed} ms");
+    let counted =
         (0..2).map(|number| nodes.node(number).metric("orosync_messages_accepted_total{source=\"server\"}"));
-    assert!(told.sum::<f64>() >= 9.0);
+    assert!(counted.sum::<f64>() >= 9.0);
     for number in 0..2 {
         nodes.node(number).rewrite(&pings_every(0.3, &redis));
         nodes.kill(number);

@@ -1,4 +1,4 @@
-//! Events for certain sessions only: not in the answers to others, and not a gap for them.
+//! Events for certain sessions only: the answers to other sessions do not contain them and stay complete.
 
 use orosync_protocol::{Audience, SessionId, SessionIds};
 use orosync_tests::client::{Client, OROSYNC};
@@ -51,7 +51,10 @@ fn events_for_other_sessions_are_left_out_and_the_answer_stays_complete() {
         let recovery = page.recover_since(TOPIC, &start);
         assert!(recovery.complete);
         assert_eq!(recovery.payloads(), expected.iter().map(|word| Value::from(*word)).collect::<Vec<_>>());
-        assert!(end.is_empty() || end == recovery.position, "all are current up to the last event");
+        assert!(
+            end.is_empty() || end == recovery.position,
+            "all sessions have the position of the last event"
+        );
         end = recovery.position;
     }
 }

@@ -1,4 +1,4 @@
-//! CallError calls with their codes and URIs, and the limits of an answer. No refusal ends a session.
+//! Refused calls with their codes and URIs, and the limits of an answer. A refusal never ends a session.
 
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::recovery::CallError;
@@ -10,15 +10,15 @@ use super::{TOPIC, server, server_with};
 const SUBSCRIBE: &str = "orosync/subscribe";
 const TAGS: &str = "orosync/tags";
 
-/// Of an answer: events, and bytes of their payloads.
+/// The limits of an answer: events, and bytes of their payloads.
 const MAX_EVENTS: u64 = 1000;
 const MAX_BYTES: usize = 256 << 10;
 
-/// Calls with what has to be refused.
-fn refused(page: &mut Client, procedure: &str, arguments: &[Value], uri: &str, code: u64) {
-    let Err(refused) = page.call(procedure, arguments) else { panic!("{procedure} took {arguments:?}") };
+/// Makes a call and asserts that it is refused with this URI and code.
+fn assert_call_refused(page: &mut Client, procedure: &str, arguments: &[Value], uri: &str, code: u64) {
+    let Err(refused) = page.call(procedure, arguments) else { panic!("{procedure} accepted {arguments:?}") };
     assert_eq!((refused.uri.as_str(), refused.code), (uri, code), "{refused:?}");
-    assert!(refused.sentence.contains(' '), "a sentence says what is wrong: {refused:?}");
+    assert!(refused.sentence.contains(' '), "the reason is a sentence: {refused:?}");
 }
 
 #[test]
@@ -48,12 +48,12 @@ fn invalid_arguments_are_answered_with_400_and_the_session_stays_open() {
         vec![json!(TOPIC), json!({"tags": [["a"]]})],
         vec![json!(TOPIC), json!({"tags": tag(201)})],
     ] {
-        refused(&mut page, SUBSCRIBE, &arguments, SUBSCRIBE, 400);
+        assert_call_refused(&mut page, SUBSCRIBE, &arguments, SUBSCRIBE, 400);
     }
     page.assert_no_message();
     Source::to(&server.endpoint()).publish_all(TOPIC, [1]);
     page.assert_no_message();
-    assert!(page.recover(TOPIC, &json!({"tags": tag(200)})).complete, "so many are allowed");
+    assert!(page.recover(TOPIC, &json!({"tags": tag(200)})).complete, "200 tags are allowed");
     for arguments in [
         vec![],
         vec![json!(5), json!([])],
@@ -63,7 +63,7 @@ fn invalid_arguments_are_answered_with_400_and_the_session_stays_open() {
         vec![json!(TOPIC), json!([null])],
         vec![json!(TOPIC), tag(201)],
     ] {
-        refused(&mut page, TAGS, &arguments, TAGS, 400);
+        assert_call_refused(&mut page, TAGS, &arguments, TAGS, 400);
     }
     assert_eq!(page.call(TAGS, &[json!(TOPIC), tag(200)]), Ok(Value::Null));
 }
@@ -109,7 +109,7 @@ fn orosync_subscribe_refuses_the_same_topics_as_a_plain_subscription() {
     }
     page.recover("acme/1", &json!({}));
     page.recover("acme/2", &json!({}));
-    refused(&mut page, SUBSCRIBE, &[json!("acme/3")], "acme/3", 429);
+    assert_call_refused(&mut page, SUBSCRIBE, &[json!("acme/3")], "acme/3", 429);
     page.recover("acme/2", &json!({"since": "0.0"}));
     page.send_text(r#"[6,"acme/1"]"#);
     page.recover("acme/3", &json!({}));
@@ -161,7 +161,7 @@ fn an_answer_contains_at_most_the_latest_thousand_events() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::user(&server, OROSYNC, 1);
-    // Its history is longer than that of others.
+    // A topic with a longer history than the default.
     let topic = "oro/data/update";
     let start = page.recover(topic, &json!({})).position;
     page.send_text(&json!([6, topic]).to_string());
@@ -186,7 +186,7 @@ fn an_answer_contains_the_latest_events_up_to_its_limit_of_bytes() {
     let start = page.recover(TOPIC, &json!({})).position;
     page.send_text(r#"[6,"acme/orders"]"#);
     page.assert_no_message();
-    // 64 of them, with quotes and positions, are as many bytes as there may be.
+    // 64 of these payloads, with quotes and positions, reach the limit of bytes.
     let payload = |number: u64| json!(format!("{number:<0$}", MAX_BYTES / 64 - 50));
     source.publish_all(TOPIC, (1..=64).map(payload));
     let all = page.recover_since(TOPIC, &start);
@@ -199,7 +199,7 @@ fn an_answer_contains_the_latest_events_up_to_its_limit_of_bytes() {
     assert!(!latest.complete);
     assert_eq!(latest.payloads(), (37..=100).map(payload).collect::<Vec<_>>());
     let after = page.recover_since(TOPIC, &latest.events[10].position);
-    assert!(after.complete, "what is behind the eleventh of them fits");
+    assert!(after.complete, "the events after the eleventh fit");
     assert_eq!(after.events, latest.events[11..]);
 }
 
@@ -230,8 +230,8 @@ fn events_skipped_by_tags_do_not_count_towards_an_answers_limits() {
     let mut page = Client::user(&server, OROSYNC, 1);
     let topic = "oro/data/update";
     let start = page.recover(topic, &json!({"tags": []})).position;
-    let others = |number: u64| json!([{"tagname": "others", "filling": format!("{number:<300}")}]);
-    source.publish_all(topic, std::iter::once(json!([{"tagname": "mine"}])).chain((1..=1500).map(others)));
+    let skipped = |number: u64| json!([{"tagname": "others", "filling": format!("{number:<300}")}]);
+    source.publish_all(topic, std::iter::once(json!([{"tagname": "mine"}])).chain((1..=1500).map(skipped)));
     let recovery = page.recover(topic, &json!({"since": start, "tags": ["mine"]}));
     assert!(recovery.complete);
     assert_eq!(recovery.payloads(), [json!([{"tagname": "mine"}])]);

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 
 use super::{TOPIC, offset, server, server_with, with_offset};
 
-/// The last five events of a topic.
+/// A history of five events per topic.
 const FIVE: &str = "[history]\nevents = 5\n";
 
 fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<Value> {
     range.map(Value::from).collect()
 }
 
-/// Gets the events 1 to 3, is away while `missed` more come, comes back, and gets one more.
-fn away(server: &Server, topic: &str, missed: u64) -> Recovery {
+/// Receives the events 1 to 3, reconnects after `missed` more events, and receives one more. Returns the recovery.
+fn recover_after_missing(server: &Server, topic: &str, missed: u64) -> Recovery {
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(server, OROSYNC);
     page.recover(topic, &json!({}));
@@ -32,7 +32,7 @@ fn away(server: &Server, topic: &str, missed: u64) -> Recovery {
     let recovery = page.recover_since(topic, &seen[2].position);
     source.publish_all(topic, [4 + missed]);
     let next = page.event(topic);
-    assert_eq!(next.payload, 4 + missed, "what is new comes behind the answer, once");
+    assert_eq!(next.payload, 4 + missed, "new events are delivered once, after the answer");
     if recovery.complete {
         let last = recovery.events.last().unwrap_or(&seen[2]);
         assert_eq!(recovery.position, last.position, "the answer ends at its last event");
@@ -43,20 +43,20 @@ fn away(server: &Server, topic: &str, missed: u64) -> Recovery {
 
 #[test]
 fn a_page_that_missed_nothing_gets_a_complete_empty_answer() {
-    let recovery = away(&server_with(FIVE), TOPIC, 0);
+    let recovery = recover_after_missing(&server_with(FIVE), TOPIC, 0);
     assert!(recovery.complete && recovery.events.is_empty(), "{recovery:?}");
 }
 
 #[test]
 fn a_page_that_missed_three_events_gets_exactly_those_in_order() {
-    let recovery = away(&server_with(FIVE), TOPIC, 3);
+    let recovery = recover_after_missing(&server_with(FIVE), TOPIC, 3);
     assert!(recovery.complete);
     assert_eq!(recovery.payloads(), numbers(4..=6));
 }
 
 #[test]
 fn a_page_that_missed_as_many_events_as_are_kept_gets_all_of_them() {
-    let recovery = away(&server_with(FIVE), TOPIC, 5);
+    let recovery = recover_after_missing(&server_with(FIVE), TOPIC, 5);
     assert!(recovery.complete);
     assert_eq!(recovery.payloads(), numbers(4..=8));
 }
@@ -64,7 +64,7 @@ fn a_page_that_missed_as_many_events_as_are_kept_gets_all_of_them() {
 #[test]
 fn a_page_that_missed_more_events_than_are_kept_gets_an_incomplete_answer() {
     for missed in [6, 7] {
-        let recovery = away(&server_with(FIVE), TOPIC, missed);
+        let recovery = recover_after_missing(&server_with(FIVE), TOPIC, missed);
         assert!(!recovery.complete, "{missed}");
         assert_eq!(recovery.payloads(), numbers(missed - 1..=missed + 3));
     }
@@ -72,27 +72,27 @@ fn a_page_that_missed_more_events_than_are_kept_gets_an_incomplete_answer() {
 
 #[test]
 fn the_history_of_one_topic_can_be_longer_than_that_of_others_or_off() {
-    let rules = format!(
+    let configuration = format!(
         "{FIVE}[[topics]]\npattern = \"acme/long\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\
          history = {{ events = 20, seconds = 3600 }}\n\
          [[topics]]\npattern = \"acme/none\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\
          history = {{ events = 0 }}\n"
     );
-    let server = server_with(&rules);
-    let recovery = away(&server, "acme/long", 20);
+    let server = server_with(&configuration);
+    let recovery = recover_after_missing(&server, "acme/long", 20);
     assert!(recovery.complete);
     assert_eq!(recovery.payloads(), numbers(4..=23));
-    let recovery = away(&server, "acme/other", 20);
+    let recovery = recover_after_missing(&server, "acme/other", 20);
     assert!(!recovery.complete);
     assert_eq!(recovery.payloads(), numbers(19..=23));
-    let recovery = away(&server, "acme/none", 2);
+    let recovery = recover_after_missing(&server, "acme/none", 2);
     assert!(!recovery.complete && recovery.events.is_empty(), "{recovery:?}");
 }
 
 #[test]
 fn a_server_without_history_never_returns_a_complete_answer() {
     for off in ["[history]\nevents = 0\n", "[history]\nbytes = 0\n"] {
-        let recovery = away(&server_with(off), TOPIC, 1);
+        let recovery = recover_after_missing(&server_with(off), TOPIC, 1);
         assert!(!recovery.complete && recovery.events.is_empty(), "{off}: {recovery:?}");
     }
 }
@@ -107,8 +107,8 @@ fn expired_events_make_the_answer_incomplete() {
     source.publish_all(TOPIC, 1..=2);
     let first = page.event(TOPIC).position;
     let second = page.event(TOPIC).position;
-    wait::until_true("the first event is forgotten", || !page.recover_since(TOPIC, &start).complete);
-    wait::until_true("the second one, too", || !page.recover_since(TOPIC, &first).complete);
+    wait::until_true("the first event has expired", || !page.recover_since(TOPIC, &start).complete);
+    wait::until_true("the second event has expired", || !page.recover_since(TOPIC, &first).complete);
     let last = page.recover_since(TOPIC, &second);
     assert!(last.events.is_empty(), "{last:?}");
     source.publish_all(TOPIC, [3]);
@@ -193,14 +193,14 @@ fn messages_resent_after_lost_acknowledgements_cause_no_gap_and_no_second_event(
     let mut links = 0;
     proxy.inject(move || {
         links += 1;
-        // Behind the handshake's answer and Welcome: what is lost are acknowledgements.
+        // After the handshake response and Welcome, so acknowledgements are lost.
         if links <= 4 { Fault::LoseAnswer { after: 240 } } else { Fault::None }
     });
     let mut source = Source::to(&proxy.endpoint());
     for number in 1..=EVENTS {
         source.publish_all(TOPIC, [number]);
     }
-    assert!(source.reconnects() >= 4, "{} links have lost an answer", source.reconnects());
+    assert!(source.reconnects() >= 4, "only {} reconnects", source.reconnects());
 
     let live: Vec<_> = (1..=EVENTS).map(|_| page.event(TOPIC)).collect();
     let recovery = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &start);
@@ -232,6 +232,6 @@ fn a_page_that_missed_the_last_five_of_100000_events_gets_those_five() {
     assert!(recovery.complete);
     assert_eq!(recovery.payloads(), numbers(EVENTS - 4..=EVENTS));
     let all = page.recover_since("acme/long", &start);
-    assert!(!all.complete, "more than an answer holds");
-    assert_eq!(all.payloads(), numbers(EVENTS - 999..=EVENTS), "the latest");
+    assert!(!all.complete, "more events than the limit of an answer");
+    assert_eq!(all.payloads(), numbers(EVENTS - 999..=EVENTS), "the latest events");
 }

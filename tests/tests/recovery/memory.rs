@@ -1,4 +1,4 @@
-//! `history.bytes` bounds the histories of all topics together.
+//! `history.bytes` limits the histories of all topics together.
 
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::recovery::Recovery;
@@ -18,7 +18,7 @@ fn topic(name: &str) -> String {
     format!("acme/{name}")
 }
 
-/// The current position; the subscription ends with its session.
+/// The topic's current position, from a session that is closed afterwards.
 fn position(server: &Server, topic: &str) -> String {
     Client::anonymous(server, OROSYNC).recover(topic, &json!({})).position
 }
@@ -27,7 +27,7 @@ fn since(server: &Server, topic: &str, position: &str) -> Recovery {
     Client::anonymous(server, OROSYNC).recover_since(topic, position)
 }
 
-/// Ten thousand bytes.
+/// A payload of ten thousand bytes.
 fn filling(number: u64) -> Value {
     json!(format!("{number:<9998}"))
 }
@@ -44,21 +44,21 @@ fn a_busy_topic_uses_at_most_a_quarter_and_evicts_no_other_topics_events() {
     for (topic, _) in &quiet {
         source.publish_all(topic, 1..=3);
     }
-    let noisy = topic("noisy");
-    let before = position(&server, &noisy);
-    source.publish_all(&noisy, (1..=500).map(filling));
+    let busy = topic("busy");
+    let before = position(&server, &busy);
+    source.publish_all(&busy, (1..=500).map(filling));
     for (topic, position) in &quiet {
         let recovery = since(&server, topic, position);
         assert!(recovery.complete, "{topic}");
         assert_eq!(recovery.payloads(), [1, 2, 3].map(Value::from), "{topic}");
     }
-    let recovery = since(&server, &noisy, &before);
+    let recovery = since(&server, &busy, &before);
     assert!(!recovery.complete);
     let kept = recovery.events.len() as u64;
     assert!(kept * 10_000 <= BYTES / 4, "{kept} events are more than a quarter");
-    // What may be a list of content tags counts for once and a half.
+    // A payload that may be a list of content tags counts one and a half times.
     assert!(kept * 16_000 >= BYTES / 4, "{kept} events are far less than a quarter");
-    assert_eq!(recovery.payloads(), (501 - kept..=500).map(filling).collect::<Vec<_>>(), "the latest");
+    assert_eq!(recovery.payloads(), (501 - kept..=500).map(filling).collect::<Vec<_>>(), "the latest events");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn beyond_history_bytes_the_oldest_event_of_all_topics_is_dropped_first() {
     let mut source = Source::to(&server.endpoint());
     let topics: Vec<String> = (0..TOPICS).map(|number| topic(&number.to_string())).collect();
     let starts: Vec<String> = topics.iter().map(|topic| position(&server, topic)).collect();
-    // In turn, so that the oldest is always another topic's.
+    // Round-robin, so that the oldest event is always of another topic.
     for round in 0..EACH {
         for (number, topic) in topics.iter().enumerate() {
             source.publish(topic, &filling(round * TOPICS + number as u64));
@@ -83,7 +83,7 @@ fn beyond_history_bytes_the_oldest_event_of_all_topics_is_dropped_first() {
         let expected: Vec<Value> = (EACH - recovery.events.len() as u64..EACH)
             .map(|round| filling(round * TOPICS + number as u64))
             .collect();
-        assert_eq!(recovery.payloads(), expected, "{topic}: the latest");
+        assert_eq!(recovery.payloads(), expected, "{topic}: the latest events");
         kept.push(recovery.events.len() as u64);
     }
     let all: u64 = kept.iter().sum();
@@ -122,7 +122,7 @@ fn with_any_number_of_topics_memory_is_bounded_and_no_answer_is_wrongly_complete
     assert!(!lost.complete, "{lost:?}");
     let current = since(&server, &first, &between);
     assert!(current.events.is_empty(), "{current:?}");
-    // Were its offsets given anew, the old position would mean another event now.
+    // If the topic's offsets had restarted, the old position would mean another event.
     source.publish_all(&first, 1..=5);
     let lost = since(&server, &first, &before);
     assert!(!lost.complete, "{lost:?}");

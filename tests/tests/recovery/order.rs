@@ -17,11 +17,11 @@ use super::{TOPIC, server, server_with};
 const EVENTS: u64 = 5000;
 const PAGES: usize = 8;
 
-/// What is published and not received by the slowest page: a part of what an answer holds, and so little that each page has to
-/// come often.
-const AHEAD: u64 = 60;
+/// Maximum number of published events that the slowest page has not received. It is below the limit of an answer, and so small that
+/// each page has to reconnect often.
+const MAX_AHEAD: u64 = 60;
 
-/// A page that has received the numbers 1 to `last`.
+/// A page that has received the events 1 to `last`.
 struct Page {
     address: SocketAddr,
     client: Client,
@@ -31,26 +31,26 @@ struct Page {
 
 impl Page {
     fn take(&mut self, event: Event) {
-        assert_eq!(event.payload, self.last + 1, "behind {}", self.position);
+        assert_eq!(event.payload, self.last + 1, "after {}", self.position);
         self.last += 1;
         self.position = event.position;
     }
 
-    /// Recovers; what follows the answer follows its last event.
+    /// Recovers from the last position. Asserts that the answer is complete and ends at its last event.
     fn recover(&mut self) {
         let call = json!([2, "r", "orosync/subscribe", TOPIC, {"since": self.position}]);
         self.client.send_text(&call.to_string());
         let answer: Value = serde_json::from_str(&self.client.text()).expect("an answer");
         assert_eq!(answer[1], "r", "{answer}");
         let recovery = recovery(&answer[2]);
-        assert!(recovery.complete, "behind {}", self.position);
+        assert!(recovery.complete, "after {}", self.position);
         for event in recovery.events {
             self.take(event);
         }
         assert_eq!(recovery.position, self.position);
     }
 
-    /// Takes what comes until so many more are there.
+    /// Receives `count` more events.
     fn read(&mut self, count: u64) {
         let end = (self.last + count).min(EVENTS);
         while self.last < end {
@@ -59,7 +59,7 @@ impl Page {
         }
     }
 
-    /// Ends the subscription, and takes what was written before.
+    /// Unsubscribes, and receives the events that were written before.
     fn leave(&mut self) {
         self.client.send_text(&json!([6, TOPIC]).to_string());
         self.client.send_text(r#"[2,"left","orosync/ping"]"#);
@@ -71,8 +71,8 @@ impl Page {
         }
     }
 
-    /// Breaks the connection: what was not read is to come again.
-    fn break_away(&mut self) {
+    /// Resets the connection: unread events are lost and must be recovered.
+    fn reset(&mut self) {
         let client = std::mem::replace(&mut self.client, Client::anonymous_at(self.address, OROSYNC));
         client.reset();
     }
@@ -93,32 +93,32 @@ fn pages_that_reconnect_under_load_receive_each_event_once_and_in_order() {
             scope.spawn(move || {
                 let client = Client::anonymous_at(address, OROSYNC);
                 let mut page = Page { address, client, last: 0, position };
-                let mut comings = 0;
+                let mut recoveries = 0;
                 while page.last < EVENTS {
                     page.recover();
-                    comings += 1;
+                    recoveries += 1;
                     received.store(page.last, Ordering::Release);
                     page.read(random.random_range(0..30));
                     received.store(page.last, Ordering::Release);
                     match random.random_range(0..8) {
-                        0 => page.break_away(),
-                        // It becomes this one: what came since the position comes once more, now in the answer.
+                        0 => page.reset(),
+                        // Unread events are received again, in the answer of the next subscription.
                         _ => page.leave(),
                     }
                     for _ in 0..random.random_range(0..4) {
                         page.client.assert_no_message();
                     }
                 }
-                println!("page {number} came {comings} times");
-                assert!(comings >= 50);
+                println!("page {number} recovered {recoveries} times");
+                assert!(recoveries >= 50);
             });
         }
         scope.spawn(|| {
             for number in 1..=EVENTS {
                 let slowest =
                     || received.iter().map(|one| one.load(Ordering::Acquire)).min().unwrap_or_default();
-                if slowest() + AHEAD < number {
-                    wait::until_true("the slowest page follows", || slowest() + AHEAD >= number);
+                if slowest() + MAX_AHEAD < number {
+                    wait::until_true("the slowest page catches up", || slowest() + MAX_AHEAD >= number);
                 }
                 source.publish(TOPIC, &json!(number));
             }
@@ -155,8 +155,8 @@ fn an_event_has_the_same_position_on_all_shards() {
     assert!(of.iter().all(|events| *events == of[0]));
 }
 
-/// What a page says in one write, each before the answer to what was said before it.
-fn say_at_once(page: &mut Client, messages: &[Value]) {
+/// Sends several messages in one write, so that each is sent before the answer to the previous one.
+fn send_at_once(page: &mut Client, messages: &[Value]) {
     let frames: Vec<u8> =
         messages.iter().flat_map(|message| frame(1, message.to_string().as_bytes())).collect();
     page.send(&frames);
@@ -170,8 +170,8 @@ fn tags(name: &str) -> Value {
     json!([{"tagname": name}])
 }
 
-/// Each of these calls has a result.
-fn take_results(page: &mut Client, count: u64) {
+/// Asserts that the calls 1 to `count` are answered with a result.
+fn assert_results(page: &mut Client, count: u64) {
     for id in 1..=count {
         let answer: Value = serde_json::from_str(&page.text()).expect("an answer");
         assert_eq!((&answer[0], &answer[1]), (&json!(3), &json!(id)), "{answer}");
@@ -183,25 +183,25 @@ fn messages_sent_right_after_a_call_apply_to_its_subscription() {
     let server = server_with("shards = 2\n");
     let mut source = Source::to(&server.endpoint());
     let mut left = Client::anonymous(&server, OROSYNC);
-    say_at_once(&mut left, &[subscribe(1, &json!({})), json!([6, TOPIC]), json!([2, 2, "orosync/ping"])]);
-    take_results(&mut left, 2);
+    send_at_once(&mut left, &[subscribe(1, &json!({})), json!([6, TOPIC]), json!([2, 2, "orosync/ping"])]);
+    assert_results(&mut left, 2);
     let mut stayed = Client::anonymous(&server, OROSYNC);
-    say_at_once(
+    send_at_once(
         &mut stayed,
         &[json!([5, TOPIC]), json!([6, TOPIC]), subscribe(1, &json!({})), json!([5, TOPIC])],
     );
-    take_results(&mut stayed, 1);
+    assert_results(&mut stayed, 1);
     let mut last = Client::anonymous(&server, OROSYNC);
     let again = [
         subscribe(1, &json!({})),
         subscribe(2, &json!({"tags": ["a"]})),
         subscribe(3, &json!({"tags": ["c"]})),
     ];
-    say_at_once(&mut last, &again);
-    take_results(&mut last, 3);
+    send_at_once(&mut last, &again);
+    assert_results(&mut last, 3);
     let mut plain = Client::anonymous(&server, OROSYNC);
-    say_at_once(&mut plain, &[subscribe(1, &json!({})), json!([6, TOPIC]), json!([5, TOPIC])]);
-    take_results(&mut plain, 1);
+    send_at_once(&mut plain, &[subscribe(1, &json!({})), json!([6, TOPIC]), json!([5, TOPIC])]);
+    assert_results(&mut plain, 1);
 
     source.publish_all(TOPIC, ["a", "b", "c"].map(tags));
     left.assert_no_message();
@@ -222,7 +222,10 @@ fn a_session_that_ends_before_the_answer_leaves_no_subscription() {
     source.publish_all(TOPIC, 1..=100);
     for _ in 0..50 {
         let mut page = Client::anonymous(&server, OROSYNC);
-        say_at_once(&mut page, &[json!([2, 1, "orosync/subscribe", TOPIC, {"since": "0.0", "tags": ["a"]}])]);
+        send_at_once(
+            &mut page,
+            &[json!([2, 1, "orosync/subscribe", TOPIC, {"since": "0.0", "tags": ["a"]}])],
+        );
         page.reset();
     }
     server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 0.0);
@@ -236,11 +239,11 @@ fn tags_sent_right_after_a_call_apply_to_its_subscription() {
     let server = server();
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
-    // First of a new subscription, then of one that becomes another.
+    // The first call subscribes, the second replaces the subscription.
     for (asked, then) in [("a", "b"), ("c", "a")] {
         let retag = json!([2, 2, "orosync/tags", TOPIC, [then]]);
-        say_at_once(&mut page, &[subscribe(1, &json!({"tags": [asked]})), retag]);
-        take_results(&mut page, 2);
+        send_at_once(&mut page, &[subscribe(1, &json!({"tags": [asked]})), retag]);
+        assert_results(&mut page, 2);
         source.publish_all(TOPIC, ["a", "b", "c"].map(tags));
         assert_eq!(page.event(TOPIC).payload, tags(then));
         page.assert_no_message();
@@ -262,9 +265,9 @@ fn a_renewal_returns_the_position_of_the_last_event_before_it() {
             }
         });
         for _ in 0..RENEWALS {
-            // The renewal's answer waits for that of the call before it.
+            // The renewal's answer waits for the answer to the call before it.
             let other = json!([2, "other", "orosync/subscribe", "acme/others", {"since": "0.0"}]);
-            say_at_once(&mut page, &[other, json!([2, "renewal", "orosync/resume"])]);
+            send_at_once(&mut page, &[other, json!([2, "renewal", "orosync/resume"])]);
             loop {
                 let message: Value = serde_json::from_str(&page.text()).expect("JSON");
                 if message[0] == 8 {
@@ -274,7 +277,10 @@ fn a_renewal_returns_the_position_of_the_last_event_before_it() {
                     if *renewed != last {
                         ended.store(1, Ordering::Release);
                     }
-                    assert_eq!(*renewed, last, "what came is behind where it is said to stand");
+                    assert_eq!(
+                        *renewed, last,
+                        "the renewal returned another position than that of the last event"
+                    );
                     break;
                 }
             }

@@ -1,4 +1,4 @@
-//! Sessions without recovery: their bytes do not change, whether or not others recover.
+//! Sessions without recovery receive the same bytes, whether or not other sessions recover.
 
 use orosync_tests::client::{Client, OROSYNC, WAMP};
 use orosync_tests::recovery::event;
@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::{TOPIC, server, server_with};
 
-/// All bytes of a plain session, but for its id: it subscribes, gets events, leaves and comes back.
+/// All bytes that a plain session receives, with a masked session id: it subscribes, receives events, unsubscribes and subscribes
+/// again.
 fn transcript(configuration: &str, offer: &str, with_others: bool) -> Vec<u8> {
     let server = server_with(configuration);
     let mut source = Source::to(&server.endpoint());
@@ -34,7 +35,7 @@ fn transcript(configuration: &str, offer: &str, with_others: bool) -> Vec<u8> {
     page.send_text(r#"[6,"acme/orders"]"#);
     page.send_text(r#"[2,"b","orosync/ping"]"#);
     bytes.extend(read_until(&mut page, r#"[3,"b",null]"#));
-    source.publish_all(TOPIC, ["away"]);
+    source.publish_all(TOPIC, ["missed"]);
     page.send_text(r#"[5,"acme/orders"]"#);
     page.send_text(r#"[2,"none","no/such"]"#);
     page.send_text(r#"[2,"c","orosync/ping"]"#);
@@ -56,9 +57,9 @@ fn read_until(page: &mut Client, end: &str) -> Vec<u8> {
     bytes
 }
 
-/// 32 hexadecimal digits behind `[0,"`.
+/// Masks the session id, the 32 hexadecimal digits after `[0,"`.
 fn without_id(mut bytes: Vec<u8>) -> Vec<u8> {
-    let at = bytes.windows(4).position(|window| window == br#"[0,""#).expect("a greeting") + 4;
+    let at = bytes.windows(4).position(|window| window == br#"[0,""#).expect("a WELCOME") + 4;
     bytes[at..at + 32].fill(b'0');
     bytes
 }
@@ -66,8 +67,8 @@ fn without_id(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn a_plain_session_receives_the_same_bytes_whether_or_not_others_recover() {
     for offer in ["", WAMP, OROSYNC] {
-        let bare = transcript("[history]\nevents = 0\n", offer, false);
-        let text = String::from_utf8_lossy(&bare).into_owned();
+        let without_history = transcript("[history]\nevents = 0\n", offer, false);
+        let text = String::from_utf8_lossy(&without_history).into_owned();
         let events: Vec<&str> = text.split(r#"[8,"acme\/orders","#).skip(1).collect();
         assert_eq!(events.len(), 5, "{text}");
         for (configuration, with_others) in [("", false), ("", true), ("[history]\nevents = 2\n", true)] {
@@ -86,13 +87,13 @@ fn a_plain_subscription_can_become_one_with_positions_but_not_the_reverse() {
     source.publish_all(TOPIC, [1]);
     assert_eq!(page.text(), r#"[8,"acme\/orders",1]"#);
     let answer = page.recover(TOPIC, &json!({}));
-    assert!(answer.complete && answer.events.is_empty(), "nothing was asked: {answer:?}");
+    assert!(answer.complete && answer.events.is_empty(), "no events were requested: {answer:?}");
     source.publish_all(TOPIC, [2]);
     assert_eq!(event(TOPIC, &page.text()).payload, 2);
     page.subscribe(TOPIC);
     source.publish_all(TOPIC, [3]);
     let third = event(TOPIC, &page.text());
-    assert_eq!(third.payload, 3, "it still has positions");
+    assert_eq!(third.payload, 3, "the subscription keeps its positions");
     page.send_text(r#"[6,"acme/orders"]"#);
     page.assert_no_message();
     source.publish_all(TOPIC, [4]);

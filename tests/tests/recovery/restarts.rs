@@ -50,7 +50,7 @@ fn a_restarted_server_rejects_old_positions_even_with_as_many_events() {
     for event in old {
         let recovery = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &event.position);
         assert!(!recovery.complete);
-        assert_eq!(recovery.payloads(), [11, 12, 13, 14].map(Value::from), "what there is comes");
+        assert_eq!(recovery.payloads(), [11, 12, 13, 14].map(Value::from), "the kept events are delivered");
     }
 }
 
@@ -84,28 +84,28 @@ fn pages_that_lose_their_server_during_maintenance_receive_its_end() {
 
 #[test]
 fn a_reload_keeps_the_history_unless_its_limits_change() {
-    let open = |more: &str| {
+    let configuration = |more: &str| {
         format!(
             "{more}[[topics]]\npattern = \"{TOPIC}\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\
              [[topics]]\npattern = \"acme/{{x}}\"\nsubscribe = \"anyone\"\n"
         )
     };
-    let mut server = Server::start_with(&open(""));
+    let mut server = Server::start_with(&configuration(""));
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
     let start = page.recover(TOPIC, &json!({})).position;
     source.publish_all(TOPIC, 1..=3);
     let live: Vec<_> = (1..=3).map(|_| page.event(TOPIC)).collect();
-    server.rewrite(&open("[limits]\nsubscriptions = 50\n"));
+    server.rewrite(&configuration("[limits]\nsubscriptions = 50\n"));
     server.signal(Signal::HUP);
     server.await_line("were reloaded");
     let kept = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &start);
     assert!(kept.complete);
     assert_eq!(kept.events, live);
 
-    server.rewrite(&open("[history]\nevents = 2\n"));
+    server.rewrite(&configuration("[history]\nevents = 2\n"));
     server.signal(Signal::HUP);
-    wait::until_true("the new bound holds", || {
+    wait::until_true("the new limit applies", || {
         let recovery = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &start);
         assert!(!recovery.complete || recovery.events == live, "{recovery:?}");
         !recovery.complete

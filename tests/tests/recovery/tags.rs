@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::{TOPIC, server, server_with};
 
-/// `[payload, whether it comes to a page that shows "a" and "b/ü"]`.
+/// Payloads, and whether each is delivered to a page with the tags "a" and "b/ü".
 fn payloads() -> Vec<(Value, bool)> {
     let raw = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
-    let once_more = |value: &Value| Value::String(value.to_string());
+    let as_string = |value: &Value| Value::String(value.to_string());
     let list = |tags: &[&str]| -> Value {
         tags.iter().map(|tag| json!({"username": "ben", "tagname": tag})).collect()
     };
@@ -23,7 +23,7 @@ fn payloads() -> Vec<(Value, bool)> {
         Value::Object(tags.iter().enumerate().map(of).collect())
     };
     vec![
-        // Lists of content tags, in each of their forms.
+        // Lists of content tags, in all their forms.
         (list(&["a"]), true),
         (list(&["c"]), false),
         (list(&["c", "d", "e"]), false),
@@ -32,20 +32,20 @@ fn payloads() -> Vec<(Value, bool)> {
         (object(&["a"]), true),
         (object(&["c"]), false),
         (object(&["c", "b/ü", "d"]), true),
-        (once_more(&list(&["a"])), true),
-        (once_more(&list(&["c", "d"])), false),
-        (once_more(&list(&["c", "b/ü"])), true),
-        (once_more(&object(&["c"])), false),
-        (once_more(&object(&["a", "c"])), true),
+        (as_string(&list(&["a"])), true),
+        (as_string(&list(&["c", "d"])), false),
+        (as_string(&list(&["c", "b/ü"])), true),
+        (as_string(&object(&["c"])), false),
+        (as_string(&object(&["a", "c"])), true),
         (raw(r#"[{"tagname":"c"}]"#), false),
         (raw(r#"[{"tagname":""}]"#), false),
         (raw(r#"[{"tagname":"A"}]"#), false),
         (raw(r#"[{"tagname":"c","username":"a","other":["a"]}]"#), false),
-        // Anything else comes to everybody.
+        // All other payloads are delivered to every page.
         (list(&[]), true),
         (object(&[]), true),
-        (once_more(&list(&[])), true),
-        (once_more(&once_more(&list(&["c"]))), true),
+        (as_string(&list(&[])), true),
+        (as_string(&as_string(&list(&["c"]))), true),
         (json!([{"username": "ben"}]), true),
         (json!([{"username": "ben", "tagname": "c"}, {"username": "ben"}]), true),
         (json!([{"username": "ben"}, {"username": "ben", "tagname": "c"}]), true),
@@ -69,7 +69,7 @@ fn payloads() -> Vec<(Value, bool)> {
 }
 
 fn expected() -> Vec<Value> {
-    payloads().into_iter().filter_map(|(payload, comes)| comes.then_some(payload)).collect()
+    payloads().into_iter().filter_map(|(payload, is_delivered)| is_delivered.then_some(payload)).collect()
 }
 
 #[test]
@@ -98,15 +98,15 @@ fn only_events_that_name_none_of_a_pages_tags_are_skipped() {
     assert_eq!(recovery.events, events);
     for (payload, _) in payloads() {
         let event = whole.event(TOPIC);
-        assert_eq!(event.payload, payload, "without tags all comes");
+        assert_eq!(event.payload, payload, "without tags all events are delivered");
         assert_eq!(plain.text(), format!(r#"[8,"acme\/orders",{payload}]"#));
         if payload == payloads().last().expect("one").0 {
-            assert_eq!(event.position, recovery.position, "also behind what was left out");
+            assert_eq!(event.position, recovery.position, "the position includes skipped events");
         }
     }
 }
 
-/// JSON that `serde_json` would not write: what a browser makes of it counts.
+/// JSON in forms that `serde_json` does not write.
 #[test]
 fn tags_are_compared_as_a_browser_parses_them() {
     let server = server();
@@ -137,8 +137,8 @@ fn tags_are_compared_as_a_browser_parses_them() {
     publish(r#"[{"tagname":"\u0062"}]"#);
     page.assert_no_message();
     let all = page.recover_since(TOPIC, &start);
-    assert_eq!(all.events.len(), 8, "the last one was left out for its tag alone");
-    // Half a character: what a browser makes of it is nobody's tag, but the server does not read it.
+    assert_eq!(all.events.len(), 8, "the last event was skipped only because of its tag");
+    // A lone surrogate: no page has this tag, but the server cannot parse it and delivers the event.
     publish(r#"[{"tagname":"\ud800"}]"#);
     let text = page.text();
     assert!(text.starts_with(r#"[8,"acme\/orders",[{"tagname":"\ud800"}],"#), "{text}");
@@ -152,16 +152,20 @@ fn new_tags_apply_from_the_answer_on() {
     let mut page = Client::anonymous(&server, OROSYNC);
     page.recover(TOPIC, &json!({"tags": []}));
     source.publish_all(TOPIC, [tags(&["a"]), json!("for all")]);
-    assert_eq!(page.event(TOPIC).payload, "for all", "a page without tags shows nothing");
+    assert_eq!(
+        page.event(TOPIC).payload,
+        "for all",
+        "with an empty list of tags all tagged events are skipped"
+    );
     assert_eq!(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]), Ok(Value::Null));
     source.publish_all(TOPIC, [tags(&["b"]), tags(&["a"])]);
     assert_eq!(page.event(TOPIC).payload, tags(&["a"]));
     assert_eq!(page.call("orosync/tags", &[json!(TOPIC), json!(["b", "c", "b"])]), Ok(Value::Null));
     source.publish_all(TOPIC, [tags(&["a"]), tags(&["c"]), tags(&["b", "c"])]);
     assert_eq!(page.event(TOPIC).payload, tags(&["c"]));
-    assert_eq!(page.event(TOPIC).payload, tags(&["b", "c"]), "once, though it names two of them");
+    assert_eq!(page.event(TOPIC).payload, tags(&["b", "c"]), "once, although it names two of the tags");
     page.assert_no_message();
-    // Without tags it is a subscription of everything again, in both ways.
+    // Without tags, all events are delivered again, after both calls.
     page.recover(TOPIC, &json!({}));
     source.publish_all(TOPIC, [tags(&["y"])]);
     assert_eq!(page.event(TOPIC).payload, tags(&["y"]));
@@ -195,11 +199,7 @@ fn tags_belong_to_one_session_and_topic_and_end_with_the_subscription() {
     assert_eq!(second.event(TOPIC).payload, tags("b"));
     first.subscribe(TOPIC);
     source.publish_all(TOPIC, [tags("z")]);
-    assert_eq!(
-        first.text(),
-        r#"[8,"acme\/orders",[{"tagname":"z"}]]"#,
-        "a plain subscription, of everything"
-    );
+    assert_eq!(first.text(), r#"[8,"acme\/orders",[{"tagname":"z"}]]"#, "a plain subscription has no tags");
     second.assert_no_message();
 }
 
@@ -237,8 +237,8 @@ fn renewals_keep_the_position_of_a_page_current_while_all_events_are_skipped() {
     page.reset();
 
     let mut page = Client::anonymous(&server, OROSYNC);
-    let aged = page.recover(TOPIC, &json!({"since": start, "tags": ["mine"]}));
-    assert!(!aged.complete, "what was dropped may have been for it");
+    let stale = page.recover(TOPIC, &json!({"since": start, "tags": ["mine"]}));
+    assert!(!stale.complete, "the dropped events may have had its tag");
     let current = page.recover(TOPIC, &json!({"since": renewed, "tags": ["mine"]}));
     assert!(current.complete && current.events.is_empty(), "{current:?}");
     source.publish_all(TOPIC, [json!([{"tagname": "others"}]), json!([{"tagname": "mine"}])]);
@@ -271,11 +271,11 @@ fn content_tags_published_by_the_extension_reach_the_pages_that_show_them() {
         if number != 1 {
             let tag = format!("App_Entity_Contact_{number}");
             assert_eq!(page.event("oro/data/update").payload, json!([{"username": "ben", "tagname": tag}]));
-            let once_more = page.event("oro/data/update").payload;
-            assert_eq!(once_more, format!(r#"{{"1":{{"username":null,"tagname":"{tag}"}}}}"#));
+            let as_string = page.event("oro/data/update").payload;
+            assert_eq!(as_string, format!(r#"{{"1":{{"username":null,"tagname":"{tag}"}}}}"#));
         }
-        let of_all = page.event("oro/data/update").payload;
-        assert_eq!(of_all[0]["tagname"], "App_Entity_Contact");
+        let common = page.event("oro/data/update").payload;
+        assert_eq!(common[0]["tagname"], "App_Entity_Contact");
         page.assert_no_message();
     }
 }

@@ -1,4 +1,4 @@
-//! An auditor and its record, at one node without Redis.
+//! The auditor and its record, at one node without Redis.
 
 use std::panic::catch_unwind;
 

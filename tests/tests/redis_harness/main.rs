@@ -1,4 +1,4 @@
-//! Tests of the Redis harness that other tests rely on.
+//! Tests of the Redis harness.
 
 mod auditor;
 mod cluster;

@@ -1,4 +1,4 @@
-//! The network between a client and a server.
+//! The proxy between a client and a Redis server.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,9 +8,10 @@ use orosync_tests::redis::{Redis, RedisProxy};
 use orosync_tests::wait;
 use redis::{Client, Connection, RedisResult};
 
-/// A connection through the proxy that waits long for what must come.
+/// A connection through the proxy, with the default time limit of the tests.
 fn connect(proxy: &RedisProxy) -> Connection {
-    let connection = Client::open(proxy.url()).and_then(|client| client.get_connection()).expect("it passes");
+    let connection =
+        Client::open(proxy.url()).and_then(|client| client.get_connection()).expect("the proxy forwards");
     connection.set_read_timeout(Some(wait::LIMIT)).expect("a socket option");
     connection
 }
@@ -30,7 +31,7 @@ fn pushes_are_dropped_and_answers_and_confirmations_are_forwarded() {
     subscriber.subscribe("second").unwrap();
     assert_eq!(server.ask::<usize>(&["PUBLISH", "first", "lost"]), 1);
     assert_eq!(server.ask::<usize>(&["PUBLISH", "second", "lost"]), 1);
-    wait::until_true("both are swallowed", || proxy.dropped_pushes() == 2);
+    wait::until_true("both pushes are dropped", || proxy.dropped_pushes() == 2);
     assert_eq!(ping(&mut connect(&proxy)).unwrap(), "PONG");
     proxy.restore();
     assert_eq!(server.ask::<usize>(&["PUBLISH", "first", "found"]), 1);
@@ -44,21 +45,21 @@ fn resp3_pushes_are_dropped_and_confirmations_are_forwarded() {
     proxy.drop_pushes();
     let mut connection = TcpStream::connect(proxy.address()).unwrap();
     connection.set_read_timeout(Some(wait::LIMIT)).unwrap();
-    let mut heard = String::new();
-    let mut say = |command: &str, answer: &str| {
+    let mut received = String::new();
+    let mut send = |command: &str, answer: &str| {
         connection.write_all(command.as_bytes()).unwrap();
         let mut buffer = [0; 4096];
-        while !heard.ends_with(answer) {
+        while !received.ends_with(answer) {
             let length = connection.read(&mut buffer).unwrap();
-            assert!(length > 0, "{heard}");
-            heard.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+            assert!(length > 0, "{received}");
+            received.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
         }
     };
-    say("HELLO 3\r\nSSUBSCRIBE channel\r\n", ">3\r\n$10\r\nssubscribe\r\n$7\r\nchannel\r\n:1\r\n");
+    send("HELLO 3\r\nSSUBSCRIBE channel\r\n", ">3\r\n$10\r\nssubscribe\r\n$7\r\nchannel\r\n:1\r\n");
     assert_eq!(server.ask::<usize>(&["SPUBLISH", "channel", "lost"]), 1);
-    say("PING\r\n", "+PONG\r\n");
+    send("PING\r\n", "+PONG\r\n");
     assert_eq!(proxy.dropped_pushes(), 1);
-    assert!(!heard.contains("smessage"), "{heard}");
+    assert!(!received.contains("smessage"), "{received}");
 }
 
 #[test]
@@ -87,14 +88,14 @@ fn silenced_connections_accept_data_and_stay_open_without_an_answer() {
     proxy.restore();
     assert_eq!(ping(&mut connect(&proxy)).unwrap(), "PONG");
     drop(open);
-    let at_the_server = || {
+    let server_connections = || {
         let clients: String = server.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
         let laddr = format!(" laddr={} ", server.address());
         clients.lines().filter(|client| client.contains(&laddr)).count()
     };
-    wait::until_true("the server has noticed who has gone otherwise", || at_the_server() <= 1);
-    wait::let_pass(Duration::from_millis(200), "the server is not told that a silent client has gone");
-    assert_eq!(at_the_server(), 1);
+    wait::until_true("the server has closed the other connections", || server_connections() <= 1);
+    wait::let_pass(Duration::from_millis(200), "the server does not learn that a silent client has closed");
+    assert_eq!(server_connections(), 1);
 }
 
 #[test]

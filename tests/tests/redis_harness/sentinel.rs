@@ -1,4 +1,4 @@
-//! A primary, its replicas, and the Sentinels.
+//! A primary, its replicas, and their Sentinels.
 
 use orosync_tests::redis::{LIMIT, ReplicaSet};
 use orosync_tests::wait;
@@ -40,14 +40,14 @@ fn a_frozen_primary_is_demoted() {
     replica_set.freeze_primary();
     replica_set.await_failover(0);
     replica_set.server(0).thaw();
-    wait::until_within(LIMIT, "the old primary is told", || {
+    wait::until_within(LIMIT, "the old primary is demoted", || {
         (replica_set.server(0).try_info("role").ok()? == "slave").then_some(())
     });
     replica_set.wait_until_settled();
 }
 
-// Of a set of its own: a Sentinel that has not heard of it yet makes the one that is promoted next a replica again, which has just
-// been a primary.
+// In its own replica set: after the failover of another test, a Sentinel that does not know the new primary yet would demote the
+// next one.
 #[test]
 fn a_live_primary_can_be_demoted() {
     let replica_set = ReplicaSet::start();

@@ -69,7 +69,7 @@ fn writes_beyond_the_memory_limit_are_refused() {
     server.limit_memory(1 << 20);
     let value = "x".repeat(64 << 10);
     let set = |number: u8| server.try_ask::<()>(&["SET", &number.to_string(), &value]);
-    let refused = (0..20).find_map(|number| set(number).err()).expect("so much more than the limit");
+    let refused = (0..20).find_map(|number| set(number).err()).expect("the values exceed the limit");
     assert_eq!(refused.code(), Some("OOM"));
     server.set("maxmemory", "0");
     set(20).unwrap();

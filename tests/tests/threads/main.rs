@@ -1,5 +1,5 @@
-//! A PHP with threads (ZTS): several publish at once over the one link of their process. `scripts/matrix/in-zts` builds the program
-//! that runs PHP in threads, `threads.c`, and says where it is.
+//! PHP with threads (ZTS): the threads of a process publish concurrently over its one link. `scripts/matrix/in-zts` builds
+//! `threads.c`, the program that runs PHP in threads, and passes its path in `OROSYNC_THREADS`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,10 +14,10 @@ use orosync_tests::wait;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// Threads of one process.
+/// Number of threads of a process.
 const THREADS: usize = 8;
 
-/// A script in threads.
+/// A script that is run in several threads.
 struct Program {
     directory: TempDir,
     threads: usize,
@@ -49,7 +49,7 @@ impl Program {
         command
     }
 
-    /// Its standard output. It must have ended well, and have logged nothing.
+    /// Runs the program and returns its standard output. Asserts success and an empty log.
     fn run(&self) -> String {
         let output = self.command().output().expect("it starts");
         assert_eq!(self.log(), "", "nothing is logged");
@@ -67,13 +67,13 @@ fn text(output: &Output) -> String {
     stdout.into_owned()
 }
 
-/// A server, and a session that takes what is published.
-struct Stage {
+/// A server, and a session that receives the messages.
+struct Setup {
     server: Server,
     subscriber: Subscriber,
 }
 
-impl Stage {
+impl Setup {
     fn start() -> Self {
         let server = Server::start();
         let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
@@ -85,7 +85,7 @@ impl Stage {
         assert!((links - 1.0).abs() < f64::EPSILON, "one process, one link: {links}");
     }
 
-    /// All that came, by who published it, in the order in which it came.
+    /// The received numbers of each publisher, in order of arrival.
     fn received(self) -> BTreeMap<usize, Vec<usize>> {
         self.server.signal(Signal::TERM);
         let (events, end) = self.subscriber.ended();
@@ -98,18 +98,18 @@ impl Stage {
     }
 }
 
-/// Of each, so many came, from 0 on, each once and in order.
-fn assert_same(
+/// Asserts that the numbers of each publisher are 0, 1, and so on, once and in order, up to the published count.
+fn assert_each_in_order(
     mut received: BTreeMap<usize, Vec<usize>>,
     published: impl IntoIterator<Item = (usize, usize)>,
 ) {
     for (source, count) in published {
         let numbers = received.remove(&source).unwrap_or_default();
         let wrong = numbers.iter().enumerate().find(|(place, number)| *place != **number);
-        assert!(wrong.is_none(), "{source}: its number {wrong:?}");
+        assert!(wrong.is_none(), "publisher {source}: wrong number {wrong:?}");
         assert_eq!(numbers.len(), count, "{source}");
     }
-    assert!(received.is_empty(), "from somebody else: {:?}", received.keys());
+    assert!(received.is_empty(), "unexpected publishers: {:?}", received.keys());
 }
 
 #[test]
@@ -117,45 +117,45 @@ fn threads_publish_concurrently_over_one_link_each_in_order() {
     const EACH: usize = 500;
     const ROUNDS: usize = 5;
     for stay in [false, true] {
-        let stage = Stage::start();
-        // Half of them by way of an object with the same settings.
+        let setup = Setup::start();
+        // Half of the threads use an object with the same settings.
         let script = format!(
             r#"$publisher = new Orosync\Publisher("{}");
             for ($i = 0; $i < {EACH}; $i++) {{
                 $message = [$thread, $round * {EACH} + $i];
-                // A queue that is full has room a moment later.
+                // Retry while the queue is full.
                 while (!($thread % 2 ? orosync_publish("oro/ping", $message) : $publisher->publish("oro/ping", $message))) {{
                     usleep(100);
                 }}
             }}"#,
-            stage.server.endpoint()
+            setup.server.endpoint()
         );
-        let program = Program { rounds: ROUNDS, stay, ..Program::new(&stage.server.endpoint(), &script) };
+        let program = Program { rounds: ROUNDS, stay, ..Program::new(&setup.server.endpoint(), &script) };
         assert_eq!(program.run(), "");
-        stage.assert_one_link();
-        assert_same(stage.received(), (0..THREADS).map(|thread| (thread, ROUNDS * EACH)));
+        setup.assert_one_link();
+        assert_each_in_order(setup.received(), (0..THREADS).map(|thread| (thread, ROUNDS * EACH)));
     }
 }
 
 #[test]
 fn threads_can_wait_for_acknowledgements_concurrently() {
-    let stage = Stage::start();
+    let setup = Setup::start();
     let script = r#"for ($i = 0; $i < 20; $i++) {
         orosync_publish("oro/ping", [$thread, $i]);
         $before = orosync_status()["accepted"];
         $flushed = orosync_flush(10);
         $after = orosync_status();
         if (!$flushed || $after["acknowledged"] < $before || !orosync_check(10)) { echo "thread $thread, $i\n"; }
-        if ($after["accepted"] !== $after["acknowledged"] + $after["unacknowledged"] + $after["queued"]) { echo "tally\n"; }
+        if ($after["accepted"] !== $after["acknowledged"] + $after["unacknowledged"] + $after["queued"]) { echo "wrong counters\n"; }
     }"#;
-    assert_eq!(Program::new(&stage.server.endpoint(), script).run(), "");
-    stage.assert_one_link();
-    assert_same(stage.received(), (0..THREADS).map(|thread| (thread, 20)));
+    assert_eq!(Program::new(&setup.server.endpoint(), script).run(), "");
+    setup.assert_one_link();
+    assert_each_in_order(setup.received(), (0..THREADS).map(|thread| (thread, 20)));
 }
 
 #[test]
 fn messages_accepted_from_a_full_queue_arrive_before_the_process_ends() {
-    // A small queue is full again and again; what it accepts counts.
+    // A small queue, which is often full. Only accepted messages count.
     let script = r#"
         $publisher = new Orosync\Publisher(ini_get("orosync.endpoint"), ["queue_messages" => 100, "shutdown_timeout" => 30]);
         for ($accepted = $i = 0; $i < 3000; $i++) {
@@ -163,8 +163,8 @@ fn messages_accepted_from_a_full_queue_arrive_before_the_process_ends() {
         }
         echo "$thread $accepted\n";"#;
     for stay in [false, true] {
-        let stage = Stage::start();
-        let output = Program { stay, ..Program::new(&stage.server.endpoint(), script) }.run();
+        let setup = Setup::start();
+        let output = Program { stay, ..Program::new(&setup.server.endpoint(), script) }.run();
         let accepted: Vec<(usize, usize)> = output
             .lines()
             .map(|line| line.split_once(' ').expect("two numbers"))
@@ -173,25 +173,25 @@ fn messages_accepted_from_a_full_queue_arrive_before_the_process_ends() {
         assert_eq!(accepted.len(), THREADS);
         let all = accepted.iter().map(|(_, count)| count).sum::<usize>();
         assert!((100..THREADS * 3000).contains(&all), "the queue was full: {all}");
-        assert_same(stage.received(), accepted);
+        assert_each_in_order(setup.received(), accepted);
     }
 }
 
 #[test]
 fn messages_of_an_ended_thread_are_still_delivered() {
-    let stage = Stage::start();
-    // Each publishes once and ends with its PHP, while the others go on.
+    let setup = Setup::start();
+    // Each thread publishes once and ends with its PHP, while the others continue.
     let script = r#"usleep($thread * 2000); orosync_publish("oro/ping", [$thread, 0]);"#;
-    let program = Program { threads: 60, ..Program::new(&stage.server.endpoint(), script) };
+    let program = Program { threads: 60, ..Program::new(&setup.server.endpoint(), script) };
     assert_eq!(program.run(), "");
-    stage.assert_one_link();
-    assert_same(stage.received(), (0..60).map(|thread| (thread, 1)));
+    setup.assert_one_link();
+    assert_each_in_order(setup.received(), (0..60).map(|thread| (thread, 1)));
 }
 
 #[test]
 fn a_child_forked_by_a_thread_opens_its_own_link() {
     const FORKS: usize = 20;
-    let stage = Stage::start();
+    let setup = Setup::start();
     let script = format!(
         r#"if ($thread) {{
             for ($i = 0; $i < 1000; $i++) {{ orosync_publish("oro/ping", [$thread, $i]); usleep(50); }}
@@ -207,9 +207,9 @@ fn a_child_forked_by_a_thread_opens_its_own_link() {
             pcntl_waitpid($pid, $status);
         }}"#
     );
-    assert_eq!(Program::new(&stage.server.endpoint(), &script).run(), "");
+    assert_eq!(Program::new(&setup.server.endpoint(), &script).run(), "");
     let threads = (0..THREADS).map(|thread| (thread, if thread == 0 { FORKS } else { 1000 }));
-    assert_same(stage.received(), threads.chain((0..FORKS).map(|child| (100 + child, 5))));
+    assert_each_in_order(setup.received(), threads.chain((0..FORKS).map(|child| (100 + child, 5))));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn an_outage_is_logged_by_one_thread_only() {
     let settings = fs::read_to_string(&ini).expect("php.ini is there") + "\norosync.shutdown_timeout=0.1\n";
     fs::write(ini, settings).expect("php.ini is written");
     let mut running = program.command().spawn().expect("it starts");
-    wait::until_true("all have published", || {
+    wait::until_true("all threads have published", || {
         server.metric(r#"orosync_messages_accepted_total{source="link"}"#) >= 8.0
     });
     server.signal(Signal::KILL);
