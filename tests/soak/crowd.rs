@@ -1,5 +1,5 @@
-//! 10,000 browsers in one thread: they connect, subscribe, receive, answer pings and leave; when the server ends, they reconnect
-//! with jitter.
+//! 10,000 browsers in one thread: they connect, subscribe, receive, answer pings and disconnect. When the server ends, they
+//! reconnect with jitter.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -20,23 +20,23 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::BROADCAST;
 
 /// New connections per loop iteration: a few hundred a second, like the reconnecting pages of an office.
-const OPENED_PER_TURN: usize = 10;
-const TURN: Duration = Duration::from_millis(10);
+const OPENED_PER_ITERATION: usize = 10;
+const ITERATION: Duration = Duration::from_millis(10);
 
-/// Time that a page stays open.
-const STAY: std::ops::Range<f64> = 10.0..300.0;
+/// Time in seconds for which a page stays open.
+const OPEN_SECONDS: std::ops::Range<f64> = 10.0..300.0;
 
-/// Delay before a browser reconnects.
-const BACK_AFTER: std::ops::Range<f64> = 0.2..10.0;
+/// Delay in seconds before a browser reconnects.
+const RECONNECT_SECONDS: std::ops::Range<f64> = 0.2..10.0;
 
 /// The browsers of a soak run.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     /// Number of sessions opened so far.
     pub(crate) opened: Arc<AtomicUsize>,
-    /// Announcements received by all sessions.
+    /// Number of announcements received by all sessions.
     pub(crate) events: Arc<AtomicUsize>,
-    /// Announcements that a session has missed or received twice.
+    /// Number of announcements that a session has missed or received twice.
     pub(crate) gaps: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -47,7 +47,7 @@ struct Loop {
     poll: Poll,
     browsers: HashMap<usize, Browser>,
     /// Disconnected browsers, and when they reconnect.
-    away: Vec<(Instant, usize)>,
+    disconnected: Vec<(Instant, usize)>,
     random: SmallRng,
     opened: Arc<AtomicUsize>,
     events: Arc<AtomicUsize>,
@@ -56,11 +56,11 @@ struct Loop {
 
 struct Browser {
     stream: TcpStream,
-    /// Bytes to send once connected.
-    hello: Option<Vec<u8>>,
+    /// The bytes to send once the connection is established.
+    request: Option<Vec<u8>>,
     received: Vec<u8>,
     is_open: bool,
-    leaves: Instant,
+    closes_at: Instant,
     last: Option<u64>,
 }
 
@@ -72,7 +72,7 @@ impl Crowd {
             server,
             poll: Poll::new().expect("an epoll set"),
             browsers: HashMap::new(),
-            away: (0..count).map(|number| (Instant::now(), number as usize)).collect(),
+            disconnected: (0..count).map(|number| (Instant::now(), number as usize)).collect(),
             random: SmallRng::seed_from_u64(1),
             opened: Arc::clone(&opened),
             events: Arc::clone(&events),
@@ -81,7 +81,7 @@ impl Crowd {
         let stop: Arc<AtomicBool> = Arc::clone(&ended);
         let thread = thread::spawn(move || {
             while !stop.load(Ordering::Acquire) {
-                crowd.turn();
+                crowd.run_once();
             }
         });
         Self { opened, events, gaps, ended, thread }
@@ -95,62 +95,68 @@ impl Crowd {
 }
 
 impl Loop {
-    fn turn(&mut self) {
+    fn run_once(&mut self) {
         let mut events = Events::with_capacity(1024);
-        self.poll.poll(&mut events, Some(TURN)).expect("the epoll set works");
+        self.poll.poll(&mut events, Some(ITERATION)).expect("the epoll set works");
         for event in &events {
             let number = event.token().0;
             if !self.serve(number) {
-                self.leave(number);
+                self.disconnect(number);
             }
         }
         let now = Instant::now();
         let leaving: Vec<usize> = self
             .browsers
             .iter()
-            .filter(|(_, browser)| browser.leaves <= now)
+            .filter(|(_, browser)| browser.closes_at <= now)
             .map(|(number, _)| *number)
             .collect();
         for number in leaving {
-            self.leave(number);
+            self.disconnect(number);
         }
-        for _ in 0..OPENED_PER_TURN {
-            let Some(at) = self.away.iter().position(|(until, _)| *until <= now) else { break };
-            let (_, number) = self.away.swap_remove(at);
-            if self.come(number, now).is_err() {
-                self.leave(number);
+        for _ in 0..OPENED_PER_ITERATION {
+            let Some(at) = self.disconnected.iter().position(|(until, _)| *until <= now) else { break };
+            let (_, number) = self.disconnected.swap_remove(at);
+            if self.connect(number, now).is_err() {
+                self.disconnect(number);
             }
         }
     }
 
-    fn come(&mut self, number: usize, now: Instant) -> io::Result<()> {
+    fn connect(&mut self, number: usize, now: Instant) -> io::Result<()> {
         let ticket = ticket(Role::User, Some(number as u64 + 10));
         let offer = if number.is_multiple_of(2) { OROSYNC } else { WAMP };
-        let mut hello = request(&format!("/ws?ticket={ticket}"), offer).into_bytes();
+        let mut bytes = request(&format!("/ws?ticket={ticket}"), offer).into_bytes();
         for topic in [BROADCAST.to_owned(), format!("oro/email_event/{}/1", number + 10)] {
-            hello.extend(frame(1, format!("[5,\"{topic}\"]").as_bytes()));
+            bytes.extend(frame(1, format!("[5,\"{topic}\"]").as_bytes()));
         }
         let mut stream = TcpStream::connect(self.server)?;
         self.poll.registry().register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)?;
-        let leaves = now + Duration::from_secs_f64(self.random.random_range(STAY));
-        let browser =
-            Browser { stream, hello: Some(hello), received: Vec::new(), is_open: false, leaves, last: None };
+        let closes_at = now + Duration::from_secs_f64(self.random.random_range(OPEN_SECONDS));
+        let browser = Browser {
+            stream,
+            request: Some(bytes),
+            received: Vec::new(),
+            is_open: false,
+            closes_at,
+            last: None,
+        };
         self.browsers.insert(number, browser);
         Ok(())
     }
 
-    fn leave(&mut self, number: usize) {
+    fn disconnect(&mut self, number: usize) {
         self.browsers.remove(&number);
-        let back = Duration::from_secs_f64(self.random.random_range(BACK_AFTER));
-        self.away.push((Instant::now() + back, number));
+        let delay = Duration::from_secs_f64(self.random.random_range(RECONNECT_SECONDS));
+        self.disconnected.push((Instant::now() + delay, number));
     }
 
     /// Handles the session's socket event. Returns whether the session is still open.
     fn serve(&mut self, number: usize) -> bool {
         let Some(browser) = self.browsers.get_mut(&number) else { return true };
-        if browser.hello.is_some() && browser.stream.peer_addr().is_ok() {
-            let hello = browser.hello.take().unwrap_or_default();
-            if browser.stream.write_all(&hello).is_err() {
+        if browser.request.is_some() && browser.stream.peer_addr().is_ok() {
+            let request = browser.request.take().unwrap_or_default();
+            if browser.stream.write_all(&request).is_err() {
                 return false;
             }
         }
@@ -199,7 +205,7 @@ impl Loop {
 }
 
 impl Browser {
-    /// Frames of a server of this crowd are short.
+    /// Parses a frame, which is short in this test.
     fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let (first, second) = (*self.received.first()?, *self.received.get(1)?);
         let (length, start) = match second {

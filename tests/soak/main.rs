@@ -1,16 +1,16 @@
 //! A soak test: hours of a working day in minutes. `soak MINUTES [DIRECTORY]`; `make soak` builds and runs it.
 //!
-//! 10,000 sessions come and go; two PHP processes and the pages of a PHP-FPM publish 2,000 messages a second; the server is
-//! restarted every five minutes, by turns as planned (SIGTERM) and as by a crash (SIGKILL); PHP-FPM is reloaded each minute.
-//! Two auditors subscribe to everything and record it. At the end nothing may be lost or out of order, and neither the server
-//! nor a PHP process may have grown, or leaked a descriptor or a thread.
+//! 10,000 sessions connect and disconnect. Two PHP processes and the pages of a PHP-FPM publish 2,000 messages a second. The server
+//! is restarted every five minutes, alternately with SIGTERM and with SIGKILL, and PHP-FPM is reloaded each minute. Two auditors
+//! record all messages. At the end no message may be lost or out of order, and neither the server nor a PHP process may have grown,
+//! or leaked a descriptor or a thread.
 //!
 //! Writes `samples.csv` to the directory; `plot.py` draws the curves of docs/reliability.md from it. Fails with a list of
 //! problems.
 
-mod books;
 mod crowd;
 mod pages;
+mod record;
 mod samples;
 
 use std::path::PathBuf;
@@ -32,12 +32,12 @@ use orosync_tests::server::Server;
 use orosync_tests::traffic::Publishers;
 use rustix::process::Signal;
 
-use books::{Auditor, Books};
 use crowd::Crowd;
 use pages::Pages;
+use record::{Auditor, Record};
 use samples::Samples;
 
-/// Sessions that come and go.
+/// Number of sessions of the crowd.
 const SESSIONS: u32 = 10_000;
 
 /// Messages a second of each of the two PHP processes; the pages publish as many as both together.
@@ -78,8 +78,8 @@ fn soak(time: Duration, directory: &std::path::Path) -> Vec<String> {
     let mut server = Server::start_with(CONFIGURATION);
     let gate = Proxy::closed();
     let crowd = Crowd::start(SESSIONS, server.address());
-    let books = Arc::new(Books::default());
-    let mut auditors = auditors(&server, &books);
+    let record = Arc::new(Record::default());
+    let mut auditors = auditors(&server, &record);
     gate.open(server.address());
     let publishers = Publishers::start(&gate.endpoint(), 2, RATE_OF_ONE, &[]);
     let fpm = Arc::new(Fpm::start(&gate.endpoint(), 4, "pm.max_requests = 1000"));
@@ -100,7 +100,7 @@ fn soak(time: Duration, directory: &std::path::Path) -> Vec<String> {
             server.wait();
             let ended: Vec<_> = auditors.into_iter().map(Auditor::ended).collect();
             server = server.start_again();
-            auditors = self::auditors(&server, &books);
+            auditors = self::auditors(&server, &record);
             gate.open(server.address());
             println!(
                 "{:>5} s  restart {restarts}: the auditors' sessions ended {ended:?}",
@@ -129,11 +129,10 @@ fn soak(time: Duration, directory: &std::path::Path) -> Vec<String> {
     }
     let missed = crowd.gaps.load(Ordering::Acquire);
     if missed > 0 {
-        problems
-            .push(format!("{missed} times a session of the crowd missed an announcement or had one twice"));
+        problems.push(format!("sessions of the crowd missed or repeated {missed} announcements"));
     }
     println!(
-        "{} sessions of the crowd were opened, {} announcements came",
+        "{} sessions of the crowd were opened, {} announcements arrived",
         crowd.opened.load(Ordering::Acquire),
         crowd.events.load(Ordering::Acquire)
     );
@@ -143,7 +142,7 @@ fn soak(time: Duration, directory: &std::path::Path) -> Vec<String> {
     for auditor in auditors {
         auditor.ended();
     }
-    problems.extend(books.problems(&ended, page));
+    problems.extend(record.problems(&ended, page));
     println!(
         "{} messages accepted, {} restarts, {} reconnects of the two PHP processes",
         ended.iter().map(|one| one.accepted).sum::<usize>() + page,
@@ -153,11 +152,11 @@ fn soak(time: Duration, directory: &std::path::Path) -> Vec<String> {
     problems
 }
 
-fn auditors(server: &Server, books: &Arc<Books>) -> Vec<Auditor> {
+fn auditors(server: &Server, record: &Arc<Record>) -> Vec<Auditor> {
     [OROSYNC, WAMP]
         .iter()
         .zip(0..)
-        .map(|(offer, column)| Auditor::of(Client::user(server, offer, 1), Arc::clone(books), column))
+        .map(|(offer, column)| Auditor::of(Client::user(server, offer, 1), Arc::clone(record), column))
         .collect()
 }
 

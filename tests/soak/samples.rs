@@ -1,7 +1,7 @@
 //! Samples of memory, descriptors and threads of server and PHP processes every few seconds, and whether they grow.
 //!
-//! The server is another process after each restart, so growth is judged within each of its lives, from the time when all
-//! sessions have reconnected. The two PHP processes live as long as the soak.
+//! The server is a new process after each restart, so its growth is measured per process, after all sessions have reconnected. The
+//! two PHP processes run as long as the soak test.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -14,10 +14,10 @@ use orosync_tests::server::Server;
 use crate::SESSIONS;
 use crate::crowd::Crowd;
 
-/// Allowed growth of memory between warm-up and end, because allocators are not exact.
+/// Allowed growth of memory between warm-up and end: allocators do not return all memory.
 const GROWTH: f64 = 1.10;
 
-/// Share of the crowd whose connection ends the warm-up; some browsers are always between two pages.
+/// Share of connected sessions that ends the warm-up. Some browsers are always disconnected.
 const FULL: f64 = 0.9;
 
 /// The samples of a soak run.
@@ -105,7 +105,7 @@ impl Samples {
         self.last = None;
     }
 
-    /// Returns everything that has grown.
+    /// Returns the values that have grown.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (life, samples) in self.lives.iter().enumerate() {
@@ -113,9 +113,9 @@ impl Samples {
                 .iter()
                 .filter(|sample| sample.sessions >= FULL * f64::from(SESSIONS))
                 // Descriptors of sessions vary with the sessions.
-                .map(|sample| sample.server.beside(sample.sessions))
+                .map(|sample| sample.server.without_sessions(sample.sessions))
                 .collect();
-            problems.extend(growth(&format!("the server in life {life}"), &server));
+            problems.extend(growth(&format!("the server after {life} restarts"), &server));
         }
         let all = self.lives.iter().flatten();
         let processes: Vec<Usage> = all.clone().map(|sample| sample.processes).collect();
@@ -126,7 +126,7 @@ impl Samples {
 }
 
 impl Usage {
-    fn beside(self, sessions: f64) -> Self {
+    fn without_sessions(self, sessions: f64) -> Self {
         Self { descriptors: self.descriptors - sessions, ..self }
     }
 }

@@ -58,7 +58,7 @@ impl std::fmt::Debug for Faults {
 impl Proxy {
     /// A proxy without a server: it closes each connection at once.
     pub fn closed() -> Self {
-        Self::behind(TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        Self::with_listener(TcpListener::bind("127.0.0.1:0").expect("a free port"))
     }
 
     /// A proxy to this server.
@@ -69,7 +69,7 @@ impl Proxy {
     }
 
     /// A proxy with this listener, without a server: it closes each connection at once.
-    pub fn behind(listener: TcpListener) -> Self {
+    pub fn with_listener(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
             target: Mutex::new(None),

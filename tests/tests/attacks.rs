@@ -126,7 +126,7 @@ fn users(server: &Server, count: u64) -> Vec<Client> {
     (0..count).map(|uid| Client::user(server, OROSYNC, 10_000 + uid)).collect()
 }
 
-/// Floods from so many sessions; asserts that each is closed with this code.
+/// Sends these bytes from `sessions` sessions. Asserts that each session is closed with this code.
 fn flood(server: &Server, sessions: u64, bytes: &[u8], code: u16) {
     for mut client in users(server, sessions) {
         // The server may close the connection before everything is sent.

@@ -179,9 +179,9 @@ fn changing_the_secret_closes_no_session_and_rejects_no_ticket() {
     publish.args(["-d", "orosync.secret=", "-d", &format!("orosync.secret_file={}", file.display())]);
     let script =
         r#"echo orosync_ticket(), "\n"; orosync_publish("oro/ping", 1); var_dump(orosync_flush(10));"#;
-    let said = publish.args(["-r", script]).output().expect("php starts").stdout;
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let (by_php, flushed) = said.split_once('\n').expect("two lines");
+    let printed = publish.args(["-r", script]).output().expect("php starts").stdout;
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    let (by_php, flushed) = printed.split_once('\n').expect("two lines");
     assert_eq!(flushed, "bool(true)\n");
 
     fs::write(&file, format!("{NEW}\n")).expect("the secret is written");
@@ -205,12 +205,13 @@ fn a_short_secret_is_refused_with_the_command_that_generates_one() {
         .arg(&file)
         .output()
         .expect("it starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("has 7 bytes") && said.contains("openssl rand -hex 32"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("has 7 bytes") && stderr.contains("openssl rand -hex 32"), "{stderr}");
     let script = r#"try { orosync_publish("oro/ping", 1); } catch (Exception $e) { echo $e->getMessage(); }"#;
     let mut php = php::command(&server.endpoint());
-    let said = php.args(["-d", "orosync.secret=hunter2", "-r", script]).output().expect("php starts").stdout;
-    let said = String::from_utf8_lossy(&said);
-    assert!(said.contains("openssl rand -hex 32") && !said.contains("hunter2"), "{said}");
+    let printed =
+        php.args(["-d", "orosync.secret=hunter2", "-r", script]).output().expect("php starts").stdout;
+    let printed = String::from_utf8_lossy(&printed);
+    assert!(printed.contains("openssl rand -hex 32") && !printed.contains("hunter2"), "{printed}");
 }

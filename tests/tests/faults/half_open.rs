@@ -34,7 +34,7 @@ fn a_half_open_link_is_detected_whether_idle_or_busy_and_loses_nothing() {
         }
     };
     let server = Server::start();
-    let proxy = Proxy::behind(network.listen_far());
+    let proxy = Proxy::with_listener(network.listen_far());
     proxy.open(server.address());
     let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
     let (mut idle, mut busy) = (publisher(&proxy.endpoint()), publisher(&proxy.endpoint()));

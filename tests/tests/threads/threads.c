@@ -1,8 +1,8 @@
 /*
  * Runs a script in several threads of one PHP: threads SCRIPT THREADS ROUNDS [stay]
  *
- * Each thread runs it ROUNDS times, each time as a request of its own, with $thread and $round set; then its PHP ends, and so does
- * it. With "stay" it is still there, with all that PHP keeps of it, when the module ends. php.ini is where PHPRC says.
+ * Each thread runs the script ROUNDS times, each time in its own request, with $thread and $round set. Then the thread and its PHP
+ * end. With "stay" the threads, with their PHP, still exist when the module shuts down. PHPRC names the directory of php.ini.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
