@@ -4,6 +4,7 @@
 //! output` is the expected output. `text wamp` and `text link` are replayed on the wire. All other blocks are checked in their
 //! language.
 
+mod glossary;
 mod guarantees;
 mod languages;
 mod markdown;
