@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// Reads and discards everything until the connection ends.
-    pub fn swallow(self) {
+    pub fn discard(self) {
         // However it ended, there is nothing left to do.
         let _ = io::copy(&mut self.stream.into_inner(), &mut io::sink());
     }

@@ -16,7 +16,7 @@ use orosync_server::publication::event_body::EventBody;
 /// Of a node.
 const TOPICS: usize = 6;
 
-/// Positions that clients of a topic come back with: the first ones, so that old ones are among them.
+/// Positions with which clients of a topic reconnect: the first ones, so that old ones are among them.
 const REMEMBERED: usize = 32;
 
 /// What happens to the history of one topic.
@@ -41,9 +41,9 @@ pub enum TopicStep {
 pub enum NodeStep {
     /// An event is accepted.
     Append { topic: u8, size: u16 },
-    /// A client asks where a topic stands, and will come back with that.
+    /// A client reads the position of a topic, to reconnect with it later.
     Remember { topic: u8 },
-    /// A client comes back with a position that it had of this topic, or of another one.
+    /// A client reconnects with a position of this topic, or of another one.
     Recover { topic: u8, of: u8, which: u8, most: u8 },
     /// Somebody comes with a position that nobody has given.
     Forge { topic: u8, offset: u64, tag: u64 },

@@ -16,32 +16,32 @@ const below = (path) => new URL(`../../../${path}`, import.meta.url);
 
 const results = readResults(below('bench/results-published').pathname);
 const other = readOtherMachine(below('bench/results-published/machines/2.json').pathname);
-const MADE_ANEW = 'Run: make performance-page';
+const HOW_TO_UPDATE = 'Run: make performance-page';
 
 test('the pages say what the published results say', () => {
   assert.ok(results.size > 0);
   const made = pages(results, other);
   for (const [path, text] of made) {
-    assert.equal(readFileSync(below(`docs/${path}`), 'utf8'), text, MADE_ANEW);
+    assert.equal(readFileSync(below(`docs/${path}`), 'utf8'), text, HOW_TO_UPDATE);
   }
   const behind = [...made.keys()].filter((path) => path.startsWith('performance/'));
-  assert.deepEqual(readdirSync(below('docs/performance')).map((file) => `performance/${file}`).sort(), behind.sort(), MADE_ANEW);
+  assert.deepEqual(readdirSync(below('docs/performance')).map((file) => `performance/${file}`).sort(), behind.sort(), HOW_TO_UPDATE);
 });
 
 test('the README quotes the published results', () => {
   const readme = readFileSync(below('README.md'), 'utf8');
-  assert.equal(readme, withTable(readme, readmeTable(results, other)), MADE_ANEW);
+  assert.equal(readme, withTable(readme, readmeTable(results, other)), HOW_TO_UPDATE);
 });
 
 test('the pictures show what the published results say', async () => {
   const pictured = QUESTIONS.filter(({ id }) => results.has(id));
   const files = readdirSync(below('docs/images/performance'));
-  assert.deepEqual(files.sort(), pictured.map(({ id }) => `${id}.svg`).sort(), MADE_ANEW);
+  assert.deepEqual(files.sort(), pictured.map(({ id }) => `${id}.svg`).sort(), HOW_TO_UPDATE);
   for (const question of pictured) {
     const result = results.get(question.id);
     assert.ok(result);
     const made = await picture(question, result);
-    assert.equal(readFileSync(below(`docs/images/performance/${question.id}.svg`), 'utf8'), made, MADE_ANEW);
+    assert.equal(readFileSync(below(`docs/images/performance/${question.id}.svg`), 'utf8'), made, HOW_TO_UPDATE);
   }
 });
 

@@ -70,17 +70,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count = thousands(sessions);
     let mut quiet = Case::new("nobody comes");
     let mut waits =
-        ["subscribe", "recover 20 events"].map(|what| Case::new(format!("{count} come back and {what}")));
+        ["subscribe", "recover 20 events"].map(|what| Case::new(format!("{count} reconnect and {what}")));
     let mut costs = ["subscribe", "recover 20 events"].map(Case::new);
     for _ in 0..question.repetitions(5) {
         for peer in &selection.peers {
-            let nobody = come_back(peer, None, sessions, time)?;
-            quiet.add(&peer.name, quotient(nobody.p99, 1_000_000));
+            let without_calls = reconnect(peer, None, sessions, time)?;
+            quiet.add(&peer.name, quotient(without_calls.p99, 1_000_000));
             for (index, how) in [subscribe as How, Wire::returning as How].into_iter().enumerate() {
-                let came = come_back(peer, Some(how), sessions, time)?;
-                waits[index].add(&peer.name, quotient(came.p99, 1_000_000));
-                let others = quotient(nobody.cpu, nobody.elapsed) * quotient(came.elapsed, 1);
-                let cpu = quotient(came.cpu, 1) - others;
+                let with_calls = reconnect(peer, Some(how), sessions, time)?;
+                waits[index].add(&peer.name, quotient(with_calls.p99, 1_000_000));
+                let others = quotient(without_calls.cpu, without_calls.elapsed) * quotient(with_calls.elapsed, 1);
+                let cpu = quotient(with_calls.cpu, 1) - others;
                 costs[index].add(&peer.name, cpu / quotient(sessions as u64, 1) / 1e3);
             }
         }
@@ -110,7 +110,7 @@ fn subscribe(wire: Wire, _: usize, tickets: &mut Tickets) -> Vec<Step> {
     wire.subscriber(1, tickets)
 }
 
-fn come_back(peer: &Peer, how: Option<How>, sessions: usize, time: Duration) -> io::Result<Cost> {
+fn reconnect(peer: &Peer, how: Option<How>, sessions: usize, time: Duration) -> io::Result<Cost> {
     let process = peer.start()?;
     let mut source = Source::with_secret(&format!("ws://{}/", process.address()), SECRET);
     source.publish_all(RETURNING_TOPIC, (0..EVENTS).map(|number| format!("{number:<0$}", BYTES - 2)));

@@ -32,7 +32,7 @@ struct Arguments {
 /// A server, and the number of pages that receive each save.
 struct Office {
     subject: Subject,
-    hearers: usize,
+    subscribers: usize,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     for ((cpu_case, deliveries_case), in_flight) in of_size.iter_mut().zip(IN_FLIGHT) {
                         let fan_out = office.subject.fan_out(Traffic { bytes: BYTES, in_flight }, time)?;
                         #[expect(clippy::cast_precision_loss, reason = "a small count")]
-                        let each = office.hearers as f64;
+                        let each = office.subscribers as f64;
                         cpu_case.add(&peer.name, fan_out.cpu_us * each);
                         deliveries_case.add(&peer.name, each);
                     }
@@ -118,11 +118,11 @@ impl Kept {
 }
 
 fn open(peer: &Peer, pages: usize) -> io::Result<Office> {
-    let (groups, hearers) = match peer.wire {
+    let (groups, subscribers) = match peer.wire {
         Wire::Pages(Pages::Broadcast) => (1, pages),
         _ => (pages / GROUP, GROUP),
     };
-    Ok(Office { subject: Subject::start(peer, pages, groups)?, hearers })
+    Ok(Office { subject: Subject::start(peer, pages, groups)?, subscribers })
 }
 
 /// Our server in two modes, and the peers that can have a channel per tag.

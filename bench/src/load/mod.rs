@@ -30,7 +30,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 
 const BUFFER_BYTES: usize = 256 << 10;
 
-const EVENTS_PER_TURN: usize = 4096;
+const EVENTS_PER_ITERATION: usize = 4096;
 
 /// Number of one-message connections that are kept, so that their answers have certainly arrived.
 const KEPT_CONNECTIONS: usize = 128;
@@ -112,7 +112,7 @@ impl Load {
             wire,
             address,
             poll: Poll::new()?,
-            events: Events::with_capacity(EVENTS_PER_TURN),
+            events: Events::with_capacity(EVENTS_PER_ITERATION),
             buffer: vec![0; BUFFER_BYTES],
             tickets: Tickets::default(),
             topics,

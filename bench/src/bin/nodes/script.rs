@@ -27,7 +27,7 @@ const LENGTH: usize = size_of::<u32>();
 enum Way {
     /// So many PUBLISH commands are pipelined before their answers are read.
     Publish(usize),
-    /// So many messages per script call, with [`CALLS_UNDER_WAY`] calls pipelined.
+    /// Number of messages per script call, with [`PIPELINED_CALLS`] calls pipelined.
     Script(usize),
 }
 
@@ -44,7 +44,7 @@ const WAYS: [Way; 7] = [
 ];
 
 /// Calls that a node has in flight for one publisher.
-const CALLS_UNDER_WAY: usize = 4;
+const PIPELINED_CALLS: usize = 4;
 
 impl Way {
     fn name(self) -> String {
@@ -116,7 +116,7 @@ fn listen(redis: SocketAddr, topics: usize) -> io::Result<()> {
     let mut words: Vec<&[u8]> = vec![b"SUBSCRIBE"];
     words.extend(channels.iter().map(String::as_bytes));
     client.ask(&words)?;
-    thread::spawn(|| client.swallow());
+    thread::spawn(|| client.discard());
     Ok(())
 }
 
@@ -169,10 +169,10 @@ impl Sender {
                 (count, count)
             }
             Way::Script(messages) => {
-                for _ in 0..CALLS_UNDER_WAY {
+                for _ in 0..PIPELINED_CALLS {
                     self.call(messages, topics, &mut out);
                 }
-                (CALLS_UNDER_WAY, CALLS_UNDER_WAY * messages)
+                (PIPELINED_CALLS, PIPELINED_CALLS * messages)
             }
         };
         self.client.send(&out)?;

@@ -43,7 +43,7 @@ pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
     let mut memory = Report::new("nodes_topics_memory", title, "bytes of each topic", &run.selection);
     let count = thousands(topics);
     let mut subscribe = Case::new(format!("{count} subscriptions, until each is answered"));
-    let mut again = Case::new(format!("{count} subscriptions anew, until Redis pushes all of them"));
+    let mut again = Case::new(format!("{count} subscriptions again, until Redis pushes all of them"));
     let mut sweep = Case::new(format!("a sweep of {count} topics"));
     let mut sweep_cpu = Case::new(format!("a sweep of {count} topics, CPU"));
     let mut rest = Case::new(format!("CPU of a second without events or a sweep, {count} topics"));
