@@ -313,8 +313,8 @@ pub fn ticket(role: Role, uid: Option<u64>) -> String {
 pub fn ticket_for_pages(hosts: &[&str]) -> String {
     let origins: Vec<_> = hosts.iter().map(|host| OriginPattern::parse(host).expect("a host")).collect();
     let terms = Terms { origins: &origins, until: None };
-    let ticket = signer().mint_on(terms, &Identity::anonymous(), now(), 300, rand::random());
-    ticket.expect("a ticket")
+    let minted = signer().mint_on(terms, &Identity::anonymous(), now(), 300, rand::random());
+    minted.expect("a ticket")
 }
 
 fn signer() -> Signer {

@@ -39,8 +39,8 @@ fn signed(claims: &Claims) -> String {
     encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a ticket")
 }
 
-/// A ticket of user7, signed with this secret.
-fn signed_with(secret: &str) -> String {
+/// A ticket of the table's user, signed with this secret.
+fn issued_with(secret: &str) -> String {
     let identity = Identity { role: Role::User, user: Some("user7".to_owned()), ..Identity::anonymous() };
     let signer = Signer::from_secret(secret.as_bytes()).expect("long enough");
     signer.issue(&identity, now(), 300, rand::random()).expect("a ticket")
@@ -76,11 +76,11 @@ fn each_invalid_ticket_is_rejected_counted_and_logged_with_its_reason() {
             encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).expect("a JWT")
         }),
         ("another audience", "audience", signed(&Claims { aud: "billing".to_owned(), ..claims() })),
-        ("another key", "signature", signed_with("another secret of more than 32 bytes")),
+        ("another key", "signature", issued_with("another secret of more than 32 bytes")),
         // {"alg":"none"}, without a signature and with the signature of a valid ticket.
         ("no algorithm", "malformed", format!("eyJhbGciOiJub25lIn0.{body}.")),
         ("no algorithm, signed", "malformed", format!("eyJhbGciOiJub25lIn0.{body}.{signature}")),
-        ("the public key as secret", "signature", signed_with(PUBLIC_KEY)),
+        ("the public key as secret", "signature", issued_with(PUBLIC_KEY)),
         ("changed claims", "signature", {
             let other = signed(&Claims { uid: Some(1.into()), ..claims() });
             let other_body = other.split('.').nth(1).expect("a JWT").to_owned();
@@ -166,7 +166,7 @@ fn changing_the_secret_closes_no_session_and_rejects_no_ticket() {
     let mut session = Client::user(&server, OROSYNC, 1);
     session.subscribe("oro/ping");
     let accepted = |server: &Server, secret: &str| {
-        status(server, &format!("/?ticket={}", signed_with(secret)), WAMP).contains(" 101 ")
+        status(server, &format!("/?ticket={}", issued_with(secret)), WAMP).contains(" 101 ")
     };
     assert!(accepted(&server, SECRET) && !accepted(&server, NEW));
 
