@@ -23,8 +23,8 @@ fn forms(secret: &str) -> [String; 3] {
     ]
 }
 
-/// The output of a command, on stdout and stderr.
-fn printed_by(command: &mut Command) -> String {
+/// Runs a command. Returns its output on stdout and stderr.
+fn run(command: &mut Command) -> String {
     let output = command.output().expect("it starts");
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
@@ -75,18 +75,14 @@ fn no_output_contains_a_secret_or_a_ticket() {
     let mut outputs = Vec::new();
     // Commands with the secret in each possible place, and with invalid settings.
     let with_secret = |arguments: &[&str], secret: &str| {
-        printed_by(
-            server::command()
-                .args(arguments)
-                .env("OROSYNC_AUTH__SECRET", secret)
-                .env("OROSYNC_BIND", "nonsense"),
-        )
+        run(server::command()
+            .args(arguments)
+            .env("OROSYNC_AUTH__SECRET", secret)
+            .env("OROSYNC_BIND", "nonsense"))
     };
     outputs.push(with_secret(&["check-config"], SECRET));
-    outputs.push(printed_by(server::command().arg("check-config").env("OROSYNC_AUTH__SECRET", SECRET)));
-    outputs.push(printed_by(
-        server::command().args(["check-config", "--secret-file"]).arg(server.secret_file()),
-    ));
+    outputs.push(run(server::command().arg("check-config").env("OROSYNC_AUTH__SECRET", SECRET)));
+    outputs.push(run(server::command().args(["check-config", "--secret-file"]).arg(server.secret_file())));
     outputs.push(with_secret(&["serve"], &SECRET[..20]));
     for invalid in [
         format!("[auth]\nsecret = {SECRET}\n"),
@@ -97,10 +93,10 @@ fn no_output_contains_a_secret_or_a_ticket() {
     ] {
         let file = server.directory().join("invalid.toml");
         fs::write(&file, invalid).expect("the configuration is written");
-        outputs.push(printed_by(server::command().args(["check-config", "--config"]).arg(&file)));
+        outputs.push(run(server::command().args(["check-config", "--config"]).arg(&file)));
     }
     let watch = ["watch", "oro/ping", "--endpoint", "ws://127.0.0.1:1/"];
-    outputs.push(printed_by(server::command().args(watch).env("OROSYNC_AUTH__SECRET", OLD_SECRET)));
+    outputs.push(run(server::command().args(watch).env("OROSYNC_AUTH__SECRET", OLD_SECRET)));
     // PHP: its own information, and its messages when the server is unreachable.
     let unreachable = "ws://127.0.0.1:1/";
     let endpoint = server.endpoint();
@@ -117,14 +113,9 @@ fn no_output_contains_a_secret_or_a_ticket() {
         ),
         (&endpoint, "orosync_publish('oro/ping', 1); orosync_flush(5); print_r(orosync_status());"),
     ] {
-        outputs.push(printed_by(php::command(endpoint).args([
-            "-d",
-            "zend.exception_ignore_args=0",
-            "-r",
-            script,
-        ])));
+        outputs.push(run(php::command(endpoint).args(["-d", "zend.exception_ignore_args=0", "-r", script])));
     }
-    outputs.push(printed_by(php::command(unreachable).arg("--ri").arg("orosync")));
+    outputs.push(run(php::command(unreachable).arg("--ri").arg("orosync")));
     outputs.push(server.admin("/metrics"));
     outputs.push(server.admin("/topics"));
     wait::until_true("the last message is logged", || {
@@ -176,7 +167,7 @@ fn client_data_is_logged_escaped_truncated_and_rate_limited() {
 
 #[test]
 fn the_default_ping_times_are_shorter_than_the_idle_timeouts_of_proxies() {
-    let table = printed_by(server::command().args(["check-config", "--defaults"]));
+    let table = run(server::command().args(["check-config", "--defaults"]));
     let default = |key: &str| {
         let row = table.lines().find(|line| line.contains(&format!("`limits.{key}`"))).expect("a row");
         row.split('|')

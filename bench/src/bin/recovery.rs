@@ -79,7 +79,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             for (index, how) in [subscribe as How, Wire::returning as How].into_iter().enumerate() {
                 let with_calls = reconnect(peer, Some(how), sessions, time)?;
                 waits[index].add(&peer.name, quotient(with_calls.p99, 1_000_000));
-                let others = quotient(without_calls.cpu, without_calls.elapsed) * quotient(with_calls.elapsed, 1);
+                let others =
+                    quotient(without_calls.cpu, without_calls.elapsed) * quotient(with_calls.elapsed, 1);
                 let cpu = quotient(with_calls.cpu, 1) - others;
                 costs[index].add(&peer.name, cpu / quotient(sessions as u64, 1) / 1e3);
             }

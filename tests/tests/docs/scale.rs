@@ -103,7 +103,7 @@ fn nodes(files: &Files, redis: &Redis, count: usize) -> (Nodes, String) {
 }
 
 /// Runs `orosync-server nodes` with this configuration. Returns success, standard output and standard error.
-fn ask_nodes(files: &Files, toml: &str, json: bool) -> (bool, String, String) {
+fn run_nodes_command(files: &Files, toml: &str, json: bool) -> (bool, String, String) {
     files.write("orosync.toml", toml);
     let mut command = server::command();
     command
@@ -119,12 +119,12 @@ fn subscribed(server: &Server) -> Client {
     let mut session = Client::user(server, OROSYNC, 1);
     session.subscribe("oro/ping");
     session.sync();
-    settle(server);
+    await_subscription(server);
     session
 }
 
 /// Waits until this node has subscribed to the topic in Redis, and therefore knows the topic's position.
-fn settle(node: &Server) {
+fn await_subscription(node: &Server) {
     Client::user(node, OROSYNC, 9).recover("oro/ping", &json!({}));
 }
 
@@ -153,7 +153,7 @@ fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
         session.sync();
     }
     for number in 0..2 {
-        settle(nodes.node(number));
+        await_subscription(nodes.node(number));
     }
     for number in 0..2 {
         // Distributed by least_conn.
@@ -162,7 +162,7 @@ fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
     }
 
     let listed = wait::until("both nodes report their sessions", || {
-        let (is_ok, table, error) = ask_nodes(&files, &toml, false);
+        let (is_ok, table, error) = run_nodes_command(&files, &toml, false);
         assert!(is_ok, "{error}");
         let rows: Vec<Vec<String>> = table
             .lines()
@@ -188,7 +188,7 @@ fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
         proxy.session();
     }
     let (json, error) = wait::until("the dead node is reported", || {
-        let (is_ok, json, error) = ask_nodes(&files, &toml, true);
+        let (is_ok, json, error) = run_nodes_command(&files, &toml, true);
         (!is_ok).then_some((json, error))
     });
     assert!(error.contains("has been silent for "), "{error}");
@@ -201,7 +201,7 @@ fn documented_nodes_deliver_behind_nginx_and_a_dead_node_costs_no_session() {
         .collect();
     assert_eq!(there.iter().filter(|is_there| **is_there).count(), 1, "{json}");
     wait::until_true("the dead node is no longer listed", || {
-        let (is_ok, table, _) = ask_nodes(&files, &toml, false);
+        let (is_ok, table, _) = run_nodes_command(&files, &toml, false);
         is_ok && table.lines().count() == 2
     });
 }
@@ -212,11 +212,11 @@ fn nodes_with_different_rules_are_reported_until_a_sighup_reloads_them() {
     let (rule, broker) = ("[[topics]]\npattern = \"acme/x\"\nsubscribe = \"user\"\n", broker(&redis.url()));
     let nodes = Nodes::start_each([broker.clone(), format!("{broker}{rule}")]);
     let toml = format!("[auth]\nsecret_file = \"{}/secret\"\n{broker}", files.0.path().display());
-    let (is_ok, table, error) = ask_nodes(&files, &toml, false);
+    let (is_ok, table, error) = run_nodes_command(&files, &toml, false);
     assert!(!is_ok && error.contains("the nodes have different rules"), "{table}{error}");
     nodes.node(0).rewrite(&format!("{broker}{rule}"));
     nodes.node(0).signal(Signal::HUP);
-    wait::until_true("the nodes have the same topics", || ask_nodes(&files, &toml, false).0);
+    wait::until_true("the nodes have the same topics", || run_nodes_command(&files, &toml, false).0);
 }
 
 #[test]
@@ -226,15 +226,15 @@ fn the_nodes_command_fails_if_no_node_is_registered() {
     redis.run(&["HSET", hash, "an expired node", "1 {}"]);
     let toml =
         |broker: &str| format!("[auth]\nsecret_file = \"{}/secret\"\n{broker}", files.0.path().display());
-    let (is_ok, table, error) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
+    let (is_ok, table, error) = run_nodes_command(&files, &toml(&broker(&redis.url())), false);
     assert!(!is_ok && table.is_empty() && error.contains("no node reported itself"), "{error}");
-    let (is_ok, _, error) = ask_nodes(&files, &toml(""), false);
+    let (is_ok, _, error) = run_nodes_command(&files, &toml(""), false);
     assert!(!is_ok && error.contains("broker.url is not set"), "{error}");
     let unreachable = broker("redis://127.0.0.1:1");
-    let (is_ok, _, error) = ask_nodes(&files, &toml(&unreachable), false);
+    let (is_ok, _, error) = run_nodes_command(&files, &toml(&unreachable), false);
     assert!(!is_ok && error.contains("no connection to Redis"), "{error}");
     let _nodes = Nodes::start(1, &redis.url(), "");
-    let (is_ok, table, _) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
+    let (is_ok, table, _) = run_nodes_command(&files, &toml(&broker(&redis.url())), false);
     assert!(is_ok && table.lines().count() == 2, "{table}");
     // A node that starts removes expired entries.
     assert_eq!(redis.ask::<Vec<String>>(&["HKEYS", hash]).len(), 1);
@@ -247,14 +247,14 @@ fn allow(redis: &Redis, rules: &[String]) {
     redis.run(&words.chain(rules.iter().map(String::as_str)).collect::<Vec<_>>());
 }
 
-fn as_the_user(url: &str) -> String {
+fn with_user(url: &str) -> String {
     url.replacen("://", &format!("://{USER}:{PASSWORD}@"), 1)
 }
 
 #[test]
 fn the_documented_acl_is_sufficient_and_each_rule_is_needed() {
     let redis = redis();
-    let url = as_the_user(&redis.url());
+    let url = with_user(&redis.url());
     let nodes = Nodes::start(2, &url, "");
     let mut sessions = [subscribed(nodes.node(0)), subscribed(nodes.node(1))];
     assert_delivered(nodes.node(0), &mut sessions, 1);
@@ -315,14 +315,14 @@ fn the_documented_acl_of_a_cluster_is_sufficient_and_each_rule_is_needed() {
     let cluster = Cluster::start();
     let all = rules_of_a_cluster();
     let allow_everywhere = |rules: &[String]| (0..3).for_each(|number| allow(cluster.server(number), rules));
-    let url = as_the_user(&cluster.url());
+    let url = with_user(&cluster.url());
     allow_everywhere(&all);
     let nodes = Nodes::start(2, &url, "");
     let mut sessions = [subscribed(nodes.node(0)), subscribed(nodes.node(1))];
     assert_delivered(nodes.node(0), &mut sessions, 1);
     let files = Files::new();
     let toml = format!("[auth]\nsecret_file = \"{}/secret\"\n{}", files.0.path().display(), broker(&url));
-    let (is_ok, table, error) = ask_nodes(&files, &toml, false);
+    let (is_ok, table, error) = run_nodes_command(&files, &toml, false);
     assert!(is_ok && table.lines().count() == 3, "{table}{error}");
     drop((sessions, nodes));
     for missing in all.iter().filter(|rule| rule.contains("cluster") || rule.starts_with("+s")) {
@@ -452,7 +452,7 @@ fn while_redis_is_unreachable_sessions_stay_open_and_delivery_resumes_afterwards
 #[test]
 fn messages_are_delivered_later_if_redis_runs_out_of_memory() {
     let redis = redis();
-    let nodes = &mut Nodes::start(1, &as_the_user(&redis.url()), "");
+    let nodes = &mut Nodes::start(1, &with_user(&redis.url()), "");
     let mut sessions = [subscribed(nodes.node(0))];
     redis.set("maxmemory", "1");
     let mut source = Source::to(&nodes.node(0).endpoint());

@@ -8,12 +8,12 @@ use orosync_tests::wait;
 use rand::RngExt as _;
 use rustix::process::Signal;
 
-use crate::{alone, amount, random};
+use crate::{alone, parameter, random};
 
 #[test]
 fn repeated_kills_of_the_server_lose_no_accepted_message() {
     let _alone = alone();
-    let kills = amount("FAULTS_KILLS", 20);
+    let kills = parameter("FAULTS_KILLS", 20);
     let mut random = random();
     // Publishers connect only after the subscription, because messages published earlier would not be delivered.
     let gate = Proxy::closed();

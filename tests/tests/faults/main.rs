@@ -30,8 +30,8 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// A parameter of a test from the environment, or its default, which keeps the test short.
-fn amount(variable: &str, default: usize) -> usize {
-    std::env::var(variable).map_or(default, |amount| amount.parse().expect("a number"))
+fn parameter(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |value| value.parse().expect("a number"))
 }
 
 /// CPU time of all threads of a process so far, in nanoseconds.

@@ -15,7 +15,7 @@ use orosync_tests::traffic::{Report, Subscriber, TOPIC, assert_complete, assert_
 use orosync_tests::wait;
 use rustix::process::Signal;
 
-use crate::{alone, amount, message, publisher};
+use crate::{alone, message, parameter, publisher};
 
 /// Publishes without a pause and retries refused messages. Prints whether all were acknowledged, the number of refusals, the
 /// number of reconnects, and the maximum growth of memory in KiB.
@@ -40,7 +40,7 @@ const OUTBOUND_MIB: u64 = 16;
 fn publishers_that_are_faster_than_the_server_are_slowed_down_and_lose_nothing() {
     const READERS: u64 = 5;
     let _alone = alone();
-    let messages = amount("FAULTS_FLOOD", 15_000);
+    let messages = parameter("FAULTS_FLOOD", 15_000);
     let server = Server::start_with(&format!(
         "[limits]\noutbound_bytes = \"{OUTBOUND_MIB}M\"\npublisher_messages = 500\n"
     ));

@@ -5,13 +5,13 @@ use std::time::Instant;
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::server::{Server, need_descriptors};
 
-use crate::{alone, amount, processor_time};
+use crate::{alone, parameter, processor_time};
 
 /// The heartbeats arrive one at a time, so each one wakes the server.
 #[test]
 fn heartbeats_of_idle_pages_are_answered() {
     let _alone = alone();
-    let pages = amount("FAULTS_PAGES", 100);
+    let pages = parameter("FAULTS_PAGES", 100);
     need_descriptors(2 * pages as u64);
     let server = Server::start_with("[limits]\nping_interval_seconds = 3600\n");
     let mut clients: Vec<Client> = (0..pages).map(|_| Client::anonymous(&server, OROSYNC)).collect();

@@ -11,7 +11,7 @@ use orosync_tests::traffic::{Publishers, Subscriber, TOPIC, assert_complete, ass
 use orosync_tests::wait;
 use rustix::process::Signal;
 
-use crate::{alone, amount, message, publisher};
+use crate::{alone, message, parameter, publisher};
 
 const DELIVERIES: &str = "orosync_deliveries_total";
 
@@ -50,7 +50,7 @@ fn publish_until(
 #[test]
 fn a_stalled_reader_is_closed_at_its_bound_and_delays_no_other_session() {
     let _alone = alone();
-    let readers = amount("FAULTS_READERS", 100);
+    let readers = parameter("FAULTS_READERS", 100);
     let server = Server::start();
     let mut others: Vec<Client> = (1..readers).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
     let mut publisher = publisher(&server.endpoint());
@@ -118,7 +118,7 @@ fn median(delays: &[Duration]) -> Duration {
 #[test]
 fn stalled_readers_use_no_more_than_their_bounds_and_their_memory_is_released() {
     let _alone = alone();
-    let readers = amount("FAULTS_STALLED", 200);
+    let readers = parameter("FAULTS_STALLED", 200);
     let server = Server::start();
     let stalled: Vec<Client> = (1..=readers).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
     stalled.iter().for_each(Client::shrink_receive_buffer);

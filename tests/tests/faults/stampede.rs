@@ -13,7 +13,7 @@ use orosync_tests::server::Server;
 use orosync_tests::wait;
 use rustix::process::Signal;
 
-use crate::{alone, amount, message, processor_time, publisher};
+use crate::{alone, message, parameter, processor_time, publisher};
 
 /// Maximum number of attempts of one publisher in the first second: at once, then after 25 ms to 50 ms, 50 ms to 100 ms, and so
 /// on.
@@ -69,7 +69,7 @@ fn two_hundred_publishers_that_lose_their_server_spread_their_retries() {
 #[test]
 fn fpm_workers_that_lose_their_server_spread_their_retries_and_all_reconnect() {
     let _alone = alone();
-    let workers = amount("FAULTS_WORKERS", 20);
+    let workers = parameter("FAULTS_WORKERS", 20);
     let mut server = Server::start();
     let proxy = Proxy::to(server.address());
     let fpm = Fpm::start(&proxy.endpoint(), workers, "");
@@ -97,7 +97,7 @@ fn fpm_workers_that_lose_their_server_spread_their_retries_and_all_reconnect() {
     });
     let pids = pids.into_inner().expect("no thread panicked");
     assert_eq!(pids.len(), workers);
-    let seconds = amount("FAULTS_IDLE_SECONDS", 0);
+    let seconds = parameter("FAULTS_IDLE_SECONDS", 0);
     if seconds > 0 {
         let used = || {
             (

@@ -10,7 +10,7 @@ use super::server_with;
 
 const BYTES: u64 = 1 << 20;
 
-fn small() -> Server {
+fn server_with_small_history() -> Server {
     server_with(&format!("shards = 1\n[history]\nevents = 100000\nbytes = {BYTES}\n"))
 }
 
@@ -28,13 +28,13 @@ fn since(server: &Server, topic: &str, position: &str) -> Recovery {
 }
 
 /// A payload of ten thousand bytes.
-fn filling(number: u64) -> Value {
+fn large_payload(number: u64) -> Value {
     json!(format!("{number:<9998}"))
 }
 
 #[test]
 fn a_busy_topic_uses_at_most_a_quarter_and_evicts_no_other_topics_events() {
-    let server = small();
+    let server = server_with_small_history();
     let mut source = Source::to(&server.endpoint());
     let quiet: Vec<(String, String)> = (0..20)
         .map(|number| topic(&format!("quiet{number}")))
@@ -46,7 +46,7 @@ fn a_busy_topic_uses_at_most_a_quarter_and_evicts_no_other_topics_events() {
     }
     let busy = topic("busy");
     let before = position(&server, &busy);
-    source.publish_all(&busy, (1..=500).map(filling));
+    source.publish_all(&busy, (1..=500).map(large_payload));
     for (topic, position) in &quiet {
         let recovery = since(&server, topic, position);
         assert!(recovery.complete, "{topic}");
@@ -58,21 +58,25 @@ fn a_busy_topic_uses_at_most_a_quarter_and_evicts_no_other_topics_events() {
     assert!(kept * 10_000 <= BYTES / 4, "{kept} events are more than a quarter");
     // A payload that may be a list of content tags counts one and a half times.
     assert!(kept * 16_000 >= BYTES / 4, "{kept} events are far less than a quarter");
-    assert_eq!(recovery.payloads(), (501 - kept..=500).map(filling).collect::<Vec<_>>(), "the latest events");
+    assert_eq!(
+        recovery.payloads(),
+        (501 - kept..=500).map(large_payload).collect::<Vec<_>>(),
+        "the latest events"
+    );
 }
 
 #[test]
 fn beyond_history_bytes_the_oldest_event_of_all_topics_is_dropped_first() {
     const TOPICS: u64 = 40;
     const EACH: u64 = 10;
-    let server = small();
+    let server = server_with_small_history();
     let mut source = Source::to(&server.endpoint());
     let topics: Vec<String> = (0..TOPICS).map(|number| topic(&number.to_string())).collect();
     let starts: Vec<String> = topics.iter().map(|topic| position(&server, topic)).collect();
     // Round-robin, so that the oldest event is always of another topic.
     for round in 0..EACH {
         for (number, topic) in topics.iter().enumerate() {
-            source.publish(topic, &filling(round * TOPICS + number as u64));
+            source.publish(topic, &large_payload(round * TOPICS + number as u64));
         }
     }
     source.flush();
@@ -81,7 +85,7 @@ fn beyond_history_bytes_the_oldest_event_of_all_topics_is_dropped_first() {
         let recovery = since(&server, topic, start);
         assert!(!recovery.complete, "{topic}: four times as much was published as may be kept");
         let expected: Vec<Value> = (EACH - recovery.events.len() as u64..EACH)
-            .map(|round| filling(round * TOPICS + number as u64))
+            .map(|round| large_payload(round * TOPICS + number as u64))
             .collect();
         assert_eq!(recovery.payloads(), expected, "{topic}: the latest events");
         kept.push(recovery.events.len() as u64);
@@ -97,7 +101,7 @@ fn beyond_history_bytes_the_oldest_event_of_all_topics_is_dropped_first() {
 #[test]
 fn with_any_number_of_topics_memory_is_bounded_and_no_answer_is_wrongly_complete() {
     const TOPICS: u64 = 30_000;
-    let server = small();
+    let server = server_with_small_history();
     let mut source = Source::to(&server.endpoint());
     let first = topic("first");
     let before = position(&server, &first);

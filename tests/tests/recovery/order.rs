@@ -30,7 +30,7 @@ struct Page {
 }
 
 impl Page {
-    fn take(&mut self, event: Event) {
+    fn add(&mut self, event: Event) {
         assert_eq!(event.payload, self.last + 1, "after {}", self.position);
         self.last += 1;
         self.position = event.position;
@@ -45,7 +45,7 @@ impl Page {
         let recovery = recovery(&answer[2]);
         assert!(recovery.complete, "after {}", self.position);
         for event in recovery.events {
-            self.take(event);
+            self.add(event);
         }
         assert_eq!(recovery.position, self.position);
     }
@@ -55,7 +55,7 @@ impl Page {
         let end = (self.last + count).min(EVENTS);
         while self.last < end {
             let event = event(TOPIC, &self.client.text());
-            self.take(event);
+            self.add(event);
         }
     }
 
@@ -66,7 +66,7 @@ impl Page {
         loop {
             match self.client.text().as_str() {
                 r#"[3,"left",null]"# => return,
-                text => self.take(event(TOPIC, text)),
+                text => self.add(event(TOPIC, text)),
             }
         }
     }

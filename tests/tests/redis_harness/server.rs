@@ -47,7 +47,8 @@ fn a_user_has_exactly_the_configured_rules() {
 fn a_server_with_tls_requires_its_password_and_the_harness_still_connects() {
     let certificate = Certificate::new();
     let server = Redis::start_with_tls(&certificate, "requirepass secret\nport 0");
-    let (host, port) = server.tls_url().strip_prefix("rediss://").unwrap().split_once(':').map(own).unwrap();
+    let (host, port) =
+        server.tls_url().strip_prefix("rediss://").unwrap().split_once(':').map(owned).unwrap();
     let mut answers = Vec::new();
     for password in [&[][..], &["--no-auth-warning", "-a", "secret"]] {
         let output = std::process::Command::new("redis-cli")
@@ -105,6 +106,6 @@ fn subscribers_can_be_disconnected_scripts_flushed_and_clients_paused() {
     wait::until_true("the pause is over", || server.try_ask::<String>(&["PING"]).is_ok());
 }
 
-fn own((host, port): (&str, &str)) -> (String, String) {
+fn owned((host, port): (&str, &str)) -> (String, String) {
     (host.to_owned(), port.to_owned())
 }
