@@ -1,6 +1,6 @@
 //! Checks that code and documents use the words of the glossary, and none of those that it replaces.
 //!
-//! The table `| write | not |` of CONTRIBUTING.md is the list. A phrase is found in prose, in names (`comes_back`, `comesBack`)
+//! The table `| write | not |` of CONTRIBUTING.md is the list. A phrase is found in prose, in names (`turns_grey`, `turnsGrey`)
 //! and across the lines of a comment. Phrases with a note in parentheses depend on their meaning and are not checked.
 
 use std::fs;
