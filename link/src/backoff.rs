@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_waited_already_waits_no_longer_and_what_comes_then_begins_anew() {
+    fn switching_endpoints_needs_no_delay_and_does_not_count_as_a_failure() {
         let mut backoff = Backoff::default();
         assert_eq!([(); 9].map(|()| backoff.next(Retry::Elsewhere, 1.0)), [Duration::ZERO; 9]);
         assert_eq!(backoff.next(Retry::Soon, 1.0), Duration::ZERO);

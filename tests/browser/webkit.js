@@ -426,7 +426,7 @@ async function poll(limit, what, ask) {
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   } while (Date.now() < end);
-  throw new Error(`waited ${limit} ms in vain: ${what}`, { cause: failure });
+  throw new Error(`timed out after ${limit} ms: ${what}`, { cause: failure });
 }
 
 /** @returns {Promise<number>} */

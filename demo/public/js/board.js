@@ -5,7 +5,7 @@
  * on the topic `demo/board`, including those without a connection. An event with an older version than the page's is ignored,
  * and so is the page's own.
  */
-import { client, fetchAnew, isFromNetwork, sinceDocument } from './page.js';
+import { client, fetchCurrent, isFromNetwork, sinceDocument } from './page.js';
 
 /** @typedef {{ id: number, version: number, name: string, company: string, value: number, stage: string, savedBy: string }} Deal */
 
@@ -27,11 +27,11 @@ client.subscribe(TOPIC, (payload) => {
 }, sinceDocument);
 client.on('incomplete', ({ topic }) => {
   if (topic === TOPIC) {
-    loadAnew();
+    reload();
   }
 });
 if (!isFromNetwork) {
-  loadAnew();
+  reload();
 }
 
 board.addEventListener('submit', (event) => {
@@ -156,8 +156,8 @@ function sum(column) {
 }
 
 /** Applies newer versions from a reload. Events received meanwhile may be newer still. */
-async function loadAnew() {
-  const fresh = await fetchAnew();
+async function reload() {
+  const fresh = await fetchCurrent();
   if (fresh === null) {
     return;
   }

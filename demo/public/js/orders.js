@@ -1,7 +1,7 @@
 /** A customer's page with live orders. The ticket grants the topic of the customer's company. */
 import { showFlash } from '/bundles/orosynclive/index.js';
 
-import { client, fetchAnew, isFromNetwork, sinceDocument } from './page.js';
+import { client, fetchCurrent, isFromNetwork, sinceDocument } from './page.js';
 
 /** @typedef {{ id: number, name: string, value: number, stage: string | null }} Order  `stage`: null if deleted */
 
@@ -20,11 +20,11 @@ client.subscribe(topicOfOrders, (payload) => {
 }, sinceDocument);
 client.on('incomplete', ({ topic }) => {
   if (topic === topicOfOrders) {
-    loadAnew();
+    reload();
   }
 });
 if (!isFromNetwork) {
-  loadAnew();
+  reload();
 }
 
 /** @param {Order} order */
@@ -40,11 +40,11 @@ function hear(order) {
   }
 }
 
-async function loadAnew() {
+async function reload() {
   /** @type {Order[]} */
   const meanwhile = [];
   heard.add(meanwhile);
-  const fresh = await fetchAnew();
+  const fresh = await fetchCurrent();
   heard.delete(meanwhile);
   if (fresh !== null) {
     orders.replaceChildren(.../** @type {HTMLElement} */ (fresh.getElementById('orders')).children);

@@ -15,7 +15,7 @@ export const isFromNetwork = transferSize > 0;
 export const sinceDocument = isFromNetwork ? { recover: true, since: 0 } : { recover: true };
 
 /** Loads the current version of this page; null: failed, which is shown. @returns {Promise<Document | null>} */
-export async function fetchAnew() {
+export async function fetchCurrent() {
   const response = await fetch(location.href).catch(() => null);
   // A redirect leads to the login.
   if (response === null || !response.ok || response.redirected) {

@@ -16,7 +16,7 @@ final class ServerFacts
         'Publishers' => ['orosync_sessions_open{protocol="link"}'],
         'Subscriptions' => ['orosync_subscriptions'],
         'Messages of PHP' => ['orosync_messages_accepted_total{source="link"}'],
-        'Sent again' => ['orosync_messages_duplicate_total'],
+        'Resent' => ['orosync_messages_duplicate_total'],
         'Events to pages' => ['orosync_deliveries_total'],
         'Bytes of those' => ['orosync_delivered_bytes_total'],
         'Refused subscriptions' => ['orosync_subscriptions_refused_total'],

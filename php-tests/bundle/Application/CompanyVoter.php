@@ -15,7 +15,7 @@ final class CompanyVoter implements VoterInterface
     public function vote(TokenInterface $token, mixed $subject, array $attributes, mixed $vote = null): int
     {
         if ($attributes === ['ROLE_BROKEN']) {
-            throw new \DomainException('the directory of roles is away');
+            throw new \DomainException('the directory of roles is unreachable');
         }
         if ($attributes !== ['VIEW'] || !$subject instanceof Company) {
             return self::ACCESS_ABSTAIN;

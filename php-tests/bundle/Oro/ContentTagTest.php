@@ -150,7 +150,7 @@ class ContentTagTest extends OroTestCase
     {
         $container = $this->boot();
         $connection = $this->manager()->getConnection();
-        $container->get('oro_message_queue.client.dbal_transaction_watcher')->failure = new \RuntimeException('the broker is away');
+        $container->get('oro_message_queue.client.dbal_transaction_watcher')->failure = new \RuntimeException('the broker is unreachable');
         $connection->beginTransaction();
         $contact = new Company('a');
         try {

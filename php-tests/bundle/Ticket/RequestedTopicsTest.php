@@ -153,7 +153,7 @@ final class RequestedTopicsTest extends ApplicationTestCase
         // Includes ROLE_SALES by the role hierarchy.
         self::assertSame(['ROLE_SALES', 'ROLE_USER'], $this->ticket()[2]['roles']);
         self::assertSame(
-            ['error: A ticket was issued without the role ROLE_BROKEN: the directory of roles is away'],
+            ['error: A ticket was issued without the role ROLE_BROKEN: the directory of roles is unreachable'],
             $this->logger()->lines('error: '),
         );
         $this->boot(['topics' => ['acme/sales' => 'ROLE_SALES']], [], self::WITH);

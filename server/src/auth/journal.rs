@@ -79,7 +79,7 @@ impl Journal {
         }
         known.begin_process();
         known.forget_old(unix_now);
-        journal.write_anew(known).map_err(unusable)?;
+        journal.rewrite(known).map_err(unusable)?;
         Ok(journal)
     }
 
@@ -116,7 +116,7 @@ impl Journal {
                 }
             }
         }
-        self.write_anew_or_remove(known);
+        self.rewrite_or_remove(known);
     }
 
     fn compact(&mut self, known: &Mutex<Known>) {
@@ -133,7 +133,7 @@ impl Journal {
         }
     }
 
-    fn write_anew_or_remove(&mut self, known: &Mutex<Known>) {
+    fn rewrite_or_remove(&mut self, known: &Mutex<Known>) {
         loop {
             let (content, kept) = {
                 let snapshot = lock(known);
@@ -157,7 +157,7 @@ impl Journal {
         }
     }
 
-    fn write_anew(&mut self, known: &Known) -> io::Result<()> {
+    fn rewrite(&mut self, known: &Known) -> io::Result<()> {
         self.replace(&content(known), known.kept.len())
     }
 

@@ -178,7 +178,7 @@ const serve = (server, port) => {
     }).listen(port, '127.0.0.1');
 };
 
-/** One user in two browsers, who logs out in one: the other comes back. @param {import('playwright-core').Browser} browser */
+/** One user in two browsers, who logs out in one: the other reconnects. @param {import('playwright-core').Browser} browser */
 const logout = async (browser) => {
     const check = 'the other browser reconnects';
     const one = await Page.open(browser, `${address}/page?user=bob`);
