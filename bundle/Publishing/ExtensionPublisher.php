@@ -157,7 +157,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         } elseif ('connected' === $status->state) {
             $context = ['endpoint' => $status->endpoint];
             $this->lostConnection->resolved('The server of live notifications answers again at {endpoint}.', $context);
-            $this->lostMessages->resolved('Live notifications are sent again to {endpoint}.', $context);
+            $this->lostMessages->resolved('Live notifications reach the server at {endpoint} again.', $context);
         }
     }
 

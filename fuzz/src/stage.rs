@@ -464,7 +464,7 @@ impl Stage {
             return;
         };
         let sent = self.sent.entry(publisher).or_default();
-        // Over one connection nothing is sent again.
+        // Over one connection nothing is resent.
         let first = (*sent + 1).saturating_sub(u64::from(back % 8)).max(client.sent + 1);
         let count = 1 + usize::from(messages) % MAX_BATCH;
         let messages: Vec<Message> =
@@ -609,7 +609,7 @@ impl Stage {
         self.shard.handle_message(ShardMessage::Stop { until }, self.now);
     }
 
-    /// What the event loop does in each turn.
+    /// One iteration of the event loop.
     fn settle(&mut self) {
         self.collect();
         if self.is_draining {
@@ -649,7 +649,7 @@ impl Stage {
                 _ => false,
             })
             .count();
-        assert!(from_sessions <= PUBLISHER_MESSAGES + MAX_BATCH, "{from_sessions} messages under way");
+        assert!(from_sessions <= PUBLISHER_MESSAGES + MAX_BATCH, "{from_sessions} messages in flight");
         let bound = OUTBOUND_BYTES.max(self.largest_frame + 64) + LAST_WORD;
         for at in 0..self.clients.len() {
             let key = self.clients[at].key;

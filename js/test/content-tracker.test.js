@@ -127,14 +127,14 @@ describe('ContentTracker', () => {
       reports.put('first');
       forgetFirst();
       forgetSecond();
-      tracker.tagContent(['a'], () => reports.put('tagged anew'));
+      tracker.tagContent(['a'], () => reports.put('tagged again'));
     });
     forgetSecond = tracker.tagContent(['a'], () => reports.put('second'));
     tracker.tagContent(['mark'], () => reports.put('mark'));
     session.publish(TOPIC, [change('a', 'bob')]);
     session.publish(TOPIC, [change('mark', 'bob')]);
     session.publish(TOPIC, [change('a', 'bob')]);
-    assert.deepEqual(await reports.takeMany(3), ['first', 'mark', 'tagged anew']);
+    assert.deepEqual(await reports.takeMany(3), ['first', 'mark', 'tagged again']);
   });
 
   it('is subscribed only while something is tagged', async (t) => {

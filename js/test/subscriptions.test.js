@@ -75,7 +75,7 @@ describe('many subscriptions', () => {
     assert.equal(sent.length, BURST);
   });
 
-  it('are sent anew in each session, and leave no timer behind', (t) => {
+  it('are sent in each session, and leave no timer behind', (t) => {
     const { clock, sent, subscriptions } = setUp(t);
     subscriptions.opened(momentNow());
     const stops = listenTo(subscriptions, topics(BURST + 2));
@@ -251,7 +251,7 @@ describe('tags', () => {
     assert.deepEqual(sent.slice(1).map(call), [['orosync/tags', 'a', ['x', 'y']], ['orosync/tags', 'a', ['y']]]);
   });
 
-  it('that a server rejects are not sent again in this session', async (t) => {
+  it('that a server rejects are not resent in this session', async (t) => {
     const { sent, subscriptions, set } = tagged(t, ['x']);
     await soon();
     answer(subscriptions, sent[0]);

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_acknowledged_is_sent_again_in_order_and_before_new_messages() {
+    fn unacknowledged_messages_are_resent_in_order_before_new_ones() {
         let (mut window, mut source) = (Window::new(), messages(5));
         next_batch(&mut window, &mut source);
         assert_eq!(window.acknowledge(seq(2)).unwrap().messages, 2);

@@ -148,7 +148,7 @@ describe('a page', () => {
       });
 
       /** Visits a contact, leaves it, and returns by a link. @param {string} name */
-      async function comesBackTo(name) {
+      async function returnsTo(name) {
         await anna.page.getByRole('link', { name, exact: true }).first().click();
         await anna.page.getByRole('heading', { name, level: 1 }).waitFor();
         const bytes = await anna.page.evaluate(() => {
@@ -163,7 +163,7 @@ describe('a page', () => {
         await anna.open('/contacts');
         await ben.save(2, { Notes: `Not in the cache of the ${where}.` });
 
-        await comesBackTo('Alan Turing');
+        await returnsTo('Alan Turing');
 
         assert.equal(await anna.isTold('outdated'), CHANGED);
         await anna.isSubscribed();
@@ -175,7 +175,7 @@ describe('a page', () => {
         await anna.open('/contacts/3');
         await anna.open('/contacts');
 
-        await comesBackTo('Blaise Pascal');
+        await returnsTo('Blaise Pascal');
 
         await isCurrent(anna, 3);
       });
@@ -226,7 +226,7 @@ describe('a page', () => {
 
     await lifecycle.send('Page.setWebLifecycleState', { state: 'frozen' });
     path.goSilent();
-    await ben.save(1, { Notes: 'While she was away.' });
+    await ben.save(1, { Notes: 'While she was offline.' });
     const others = [{ username: 'ben', tagname: 'Demo_Entity_Contact_11' }];
     await demo.publish('oro/data/update', Array.from({ length: HISTORY_OF_CONTENT }, () => others));
     await lifecycle.send('Page.setWebLifecycleState', { state: 'active' });

@@ -49,10 +49,10 @@ describe('a page with a dead connection', () => {
       }
       const begin = performance.now();
       await anna.hasAnotherSessionThan(dead, { within: LONGEST_MS });
-      t.diagnostic(`came back ${what} in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
+      t.diagnostic(`reconnected ${what} in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
       await anna.isSubscribed();
 
-      await ben.save(1, { Notes: `Came back ${what}.` });
+      await ben.save(1, { Notes: `Reconnected ${what}.` });
       assert.equal(await anna.isTold('outdated'), 'Ben changed what you see here.');
     });
   }

@@ -43,7 +43,7 @@ pub fn resume(server: &Server, ticket: &str) -> Client {
 
 /// Presents a resume ticket and asserts that it is rejected and counted with this reason.
 pub fn assert_rejected(server: &Server, ticket: &str, reason: &str) {
-    let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
+    let metric = format!("orosync_tickets_rejected_total{{reason=\"{reason}\"}}");
     let before = server.metric(&metric);
     let mut client = Client::connect(server);
     let head = client.handshake("/", &offer(ticket));

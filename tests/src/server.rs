@@ -313,8 +313,8 @@ pub fn ticket(role: Role, uid: Option<u64>) -> String {
 pub fn ticket_for_pages(hosts: &[&str]) -> String {
     let origins: Vec<_> = hosts.iter().map(|host| OriginPattern::parse(host).expect("a host")).collect();
     let terms = Terms { origins: &origins, until: None };
-    let minted = signer().mint_on(terms, &Identity::anonymous(), now(), 300, rand::random());
-    minted.expect("a ticket")
+    let issued = signer().issue_with(terms, &Identity::anonymous(), now(), 300, rand::random());
+    issued.expect("a ticket")
 }
 
 fn signer() -> Signer {

@@ -205,7 +205,8 @@ fn a_server_whose_address_is_in_use_reports_the_address_and_what_to_do() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
-        stderr.contains(&server.address().to_string()) && stderr.contains("Another program listens there"),
+        stderr.contains(&server.address().to_string())
+            && stderr.contains("Another program uses this address"),
         "{stderr}"
     );
     // A unix socket in use is refused too. The restarted server below replaces the socket file that was left behind.

@@ -214,7 +214,7 @@ describe('the client in a page', () => {
     const { server, page } = await openPage(t);
     await page.evaluate(() =>
       addEventListener('pageshow', ({ persisted }) => {
-        globalThis.cameBack = persisted;
+        globalThis.isRestored = persisted;
       }),
     );
     await connect(page);
@@ -224,7 +224,7 @@ describe('the client in a page', () => {
     await page.goto(`${server.origin}/page/other`);
     assert.equal(await session.closed, 1000);
     await page.goBack({ waitUntil: 'commit' }); // a page from the cache has no load event
-    await page.waitForFunction(() => globalThis.cameBack === true);
+    await page.waitForFunction(() => globalThis.isRestored === true);
     await untilState(page, 'connected');
     assert.equal((await server.sessions.take()).url, '/ws?ticket=ticket-2');
     const states = await page.evaluate(() => emitted.filter(({ event }) => event === 'state').map(({ detail }) => detail));

@@ -179,8 +179,8 @@ impl ResumeTickets {
 
     /// An upper bound for the expiry of all resume tickets of the session issued so far, as Unix time in seconds.
     pub(super) fn end_of_any(&self, verified: &VerifiedResume, now: u64) -> u64 {
-        const UNDER_WAY_SECONDS: u64 = 60;
-        verified.expires.max(now.saturating_add(self.times.seconds)).saturating_add(UNDER_WAY_SECONDS)
+        const IN_FLIGHT_SECONDS: u64 = 60;
+        verified.expires.max(now.saturating_add(self.times.seconds)).saturating_add(IN_FLIGHT_SECONDS)
     }
 }
 

@@ -296,7 +296,7 @@ fn each_reverse_proxy_forwards_browsers_and_publishers_with_their_addresses() {
         let mut refused = proxy.browser();
         let head = refused.handshake("/ws?ticket=wrong", &format!("{WAMP}{FORGED}"));
         assert!(head.starts_with("HTTP/1.1 401 "), "{}: {head}", block.location);
-        let line = sandbox.server_mut().await_line("ticket refused");
+        let line = sandbox.server_mut().await_line("ticket rejected");
         assert!(line.contains(&format!(r#""peer":"{BROWSER}"#)), "{}: {line}", block.location);
 
         let (mut client, ticket) = proxy.session();

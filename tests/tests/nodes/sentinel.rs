@@ -101,7 +101,7 @@ fn events_that_a_promoted_replica_lacks_are_counted_and_make_recoveries_incomple
     publish(100..110);
     assert!(promoted.elapsed() < super::RESUME_LIMIT, "{:?}", promoted.elapsed());
     nodes.node(0).await_metric(LOST, 5.0);
-    nodes.node_mut(0).await_line("Redis has forgotten messages that it had accepted");
+    nodes.node_mut(0).await_line("Redis has lost accepted messages");
     // An open session must reconnect and recover.
     assert!(matches!(page.receive(), Received::Close(4012)));
     for number in 0..2 {
@@ -208,7 +208,7 @@ fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_ready() {
         let log = nodes.node_mut(number).log();
         let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
         assert_eq!(count("connected to Redis"), 1, "{log:#?}");
-        lines.push(count("broker.wait_replicas wants 1"));
+        lines.push(count("broker.wait_replicas requires 1"));
     }
     // All publishers may be connected to the same node, so the other node may log nothing.
     assert!(lines.iter().max() == Some(&1), "{lines:?}");
