@@ -350,7 +350,7 @@ mod tests {
     fn issue(revocations: &Revocations) -> Resumption {
         let session = SessionId(7);
         let (node, revocations) =
-            revocations.of_new_ticket([session].into_iter(), &Identity::anonymous(), 0).unwrap();
+            revocations.last_for_new_ticket([session].into_iter(), &Identity::anonymous(), 0).unwrap();
         let place = SessionPlace::default();
         Resumption {
             session,

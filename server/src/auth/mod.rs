@@ -163,7 +163,7 @@ impl Authenticator {
         let resume = self.resume.as_ref().ok_or(AuthError::OtherServer)?;
         let (verified, _) = self.verify(|verifier| verifier.verify_resume(ticket, now))?;
         check_origins(&verified.origins, comes_from)?;
-        let expires = resume.end_of_any(&verified, now);
+        let expires = resume.latest_expiry(&verified, now);
         self.use_up(OneTime::Resume(verified), expires, now)
     }
 

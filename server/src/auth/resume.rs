@@ -129,7 +129,7 @@ impl ResumeTickets {
         let former = resume_state.former();
         let sessions = former.iter().copied().chain([session]);
         let (node, revocations) =
-            self.revocations.of_new_ticket(sessions, identity, resume_state.revocations)?;
+            self.revocations.last_for_new_ticket(sessions, identity, resume_state.revocations)?;
         let resumption = Resumption {
             session,
             former: former.to_vec(),
@@ -153,7 +153,7 @@ impl ResumeTickets {
         if verified.identity.role == Role::Publisher {
             return None;
         }
-        let revocations = self.revocations.of_new_session(&verified.identity, verified.issued)?;
+        let revocations = self.revocations.last_for_new_session(&verified.identity, verified.issued)?;
         let origins = self.origins.share(&verified.origins);
         Some(ResumeState::new(
             verified.issued,
@@ -178,7 +178,7 @@ impl ResumeTickets {
     }
 
     /// An upper bound for the expiry of all resume tickets of the session issued so far, as Unix time in seconds.
-    pub(super) fn end_of_any(&self, verified: &VerifiedResume, now: u64) -> u64 {
+    pub(super) fn latest_expiry(&self, verified: &VerifiedResume, now: u64) -> u64 {
         const IN_FLIGHT_SECONDS: u64 = 60;
         verified.expires.max(now.saturating_add(self.times.seconds)).saturating_add(IN_FLIGHT_SECONDS)
     }

@@ -97,7 +97,7 @@ impl Revocations {
 
     /// The number of the last revocation, for a new session whose ticket was issued at `issued` (Unix time in seconds). `None`:
     /// the identity may have been disconnected since, so the session must not be resumed.
-    pub fn of_new_session(&self, identity: &Identity, issued: u64) -> Option<u64> {
+    pub fn last_for_new_session(&self, identity: &Identity, issued: u64) -> Option<u64> {
         let known = self.lock();
         let is_outdated = |target: Disconnect| {
             known.latest.get(&target).is_some_and(|latest| latest.unix + CLOCK_SKEW_SECONDS >= issued)
@@ -113,7 +113,7 @@ impl Revocations {
     /// The store's id and the number of the last revocation, for a resume ticket that is issued now for one of these sessions,
     /// which takes revocations up to `since` into account. If nodes share them: the tag and the offset of the last one. `None`:
     /// the session is disconnected, or may be, and is about to end.
-    pub fn of_new_ticket(
+    pub fn last_for_new_ticket(
         &self,
         mut sessions: impl Iterator<Item = SessionId>,
         identity: &Identity,
@@ -367,7 +367,7 @@ mod tests {
     fn issue(revocations: &Revocations, former: &[SessionId]) -> Resumption {
         let sessions = former.iter().copied().chain([SESSION]);
         let (node, revocations) =
-            revocations.of_new_ticket(sessions, &Identity::anonymous(), u64::MAX).unwrap();
+            revocations.last_for_new_ticket(sessions, &Identity::anonymous(), u64::MAX).unwrap();
         Resumption {
             session: SESSION,
             former: former.to_vec(),
@@ -384,14 +384,14 @@ mod tests {
     fn a_ticket_older_than_a_forgotten_revocation_opens_a_session_that_cannot_be_resumed() {
         let revocations = Revocations::new(300, 100);
         revocations.record(&id(7), (), 1_000);
-        assert!(revocations.of_new_session(&user(8), 990).is_some(), "it targets another user");
+        assert!(revocations.last_for_new_session(&user(8), 990).is_some(), "it targets another user");
         revocations.record(&id(9), (), 1_400);
         assert_eq!(
-            revocations.of_new_session(&user(7), 990),
+            revocations.last_for_new_session(&user(7), 990),
             None,
             "the forgotten revocation may have targeted this user"
         );
-        assert!(revocations.of_new_session(&user(7), 1_100).is_some());
+        assert!(revocations.last_for_new_session(&user(7), 1_100).is_some());
     }
 
     #[test]
@@ -420,12 +420,12 @@ mod tests {
     #[test]
     fn a_session_about_to_be_disconnected_gets_no_resume_ticket() {
         let revocations = Revocations::new(300, 10);
-        let begun = revocations.of_new_session(&user(7), 5000).unwrap();
+        let begun = revocations.last_for_new_session(&user(7), 5000).unwrap();
         revocations.record(&id(7), (), 1000);
-        let issue = |uid, since| revocations.of_new_ticket([SESSION].into_iter(), &user(uid), since);
+        let issue = |uid, since| revocations.last_for_new_ticket([SESSION].into_iter(), &user(uid), since);
         assert_eq!(issue(7, begun), None);
         assert!(issue(8, begun).is_some());
-        let later = revocations.of_new_session(&user(7), 5000).unwrap();
+        let later = revocations.last_for_new_session(&user(7), 5000).unwrap();
         assert!(issue(7, later).is_some(), "a session that began after the disconnect");
     }
 
@@ -433,10 +433,10 @@ mod tests {
     fn an_ordinary_ticket_from_before_a_disconnect_opens_a_session_that_cannot_be_resumed() {
         let revocations = Revocations::new(300, 10);
         revocations.record(&id(7), (), 1000);
-        assert_eq!(revocations.of_new_session(&user(7), 1000), None);
-        assert_eq!(revocations.of_new_session(&user(7), 1030), None, "within the clock tolerance");
-        assert_eq!(revocations.of_new_session(&user(7), 1031), Some(1));
-        assert_eq!(revocations.of_new_session(&user(8), 1000), Some(1));
+        assert_eq!(revocations.last_for_new_session(&user(7), 1000), None);
+        assert_eq!(revocations.last_for_new_session(&user(7), 1030), None, "within the clock tolerance");
+        assert_eq!(revocations.last_for_new_session(&user(7), 1031), Some(1));
+        assert_eq!(revocations.last_for_new_session(&user(8), 1000), Some(1));
     }
 
     #[test]
@@ -569,18 +569,18 @@ mod tests {
     #[test]
     fn after_a_new_line_begins_earlier_sessions_get_no_ticket() {
         let node = node(95, &[1, 2]);
-        let begun = node.of_new_session(&user(9), 5000).unwrap();
-        let issue = |since| node.of_new_ticket([SESSION].into_iter(), &user(9), since);
+        let begun = node.last_for_new_session(&user(9), 5000).unwrap();
+        let issue = |since| node.last_for_new_ticket([SESSION].into_iter(), &user(9), since);
         assert_eq!(issue(begun), Some((970, 97)));
         for again in [beginning(95, &[3]), beginning(200, &[]), beginning(95, &[1, 2])] {
-            let before = node.of_new_session(&user(9), 5000).unwrap();
+            let before = node.last_for_new_session(&user(9), 5000).unwrap();
             node.begin_timeline(&again);
             assert!(issue(begun).is_none() && issue(before).is_none());
-            assert!(issue(node.of_new_session(&user(9), 5000).unwrap()).is_some());
+            assert!(issue(node.last_for_new_session(&user(9), 5000).unwrap()).is_some());
         }
         node.begin_timeline(&TimelineStart { unknown_until: 4_990, ..beginning(95, &[]) });
-        assert_eq!(node.of_new_session(&user(9), 5_000), None, "its user may have been disconnected");
-        assert!(node.of_new_session(&user(9), 5_100).is_some());
+        assert_eq!(node.last_for_new_session(&user(9), 5_000), None, "its user may have been disconnected");
+        assert!(node.last_for_new_session(&user(9), 5_100).is_some());
     }
 
     #[test]

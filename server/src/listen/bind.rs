@@ -51,7 +51,7 @@ impl Bind {
         Self { address, proxy_protocol: false, tls: false, file }
     }
 
-    fn add(&mut self, option: &str) -> Result<(), BindError> {
+    fn add_option(&mut self, option: &str) -> Result<(), BindError> {
         let is_unix = matches!(self.address, Address::Unix(_));
         match (option, option.split_once('=')) {
             ("proxy_protocol", _) => self.proxy_protocol = true,
@@ -75,7 +75,7 @@ impl FromStr for Bind {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split_whitespace();
         let mut bind = Self::plain(parts.next().unwrap_or_default().parse()?);
-        parts.try_for_each(|option| bind.add(option))?;
+        parts.try_for_each(|option| bind.add_option(option))?;
         Ok(bind)
     }
 }
@@ -111,15 +111,15 @@ fn mode(digits: &str) -> Result<u32, BindError> {
 
 fn user(name: &str) -> Result<Account, BindError> {
     let found = || User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
-    named(name, found).ok_or_else(|| BindError::UnknownAccount { what: "user", name: name.to_owned() })
+    account(name, found).ok_or_else(|| BindError::UnknownAccount { what: "user", name: name.to_owned() })
 }
 
 fn group(name: &str) -> Result<Account, BindError> {
     let found = || Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
-    named(name, found).ok_or_else(|| BindError::UnknownAccount { what: "group", name: name.to_owned() })
+    account(name, found).ok_or_else(|| BindError::UnknownAccount { what: "group", name: name.to_owned() })
 }
 
-fn named(name: &str, find: impl FnOnce() -> Option<u32>) -> Option<Account> {
+fn account(name: &str, find: impl FnOnce() -> Option<u32>) -> Option<Account> {
     let id = name.parse().ok().or_else(find)?;
     Some(Account { name: name.to_owned(), id })
 }

@@ -138,7 +138,7 @@ mod tests {
         let revocations = Arc::new(Revocations::new(300, 10));
         let fan_out = FanOut::new(vec![handle], Some(Arc::clone(&revocations)));
         let (session, identity) = (SessionId(7), Identity::anonymous());
-        let (node, number) = revocations.of_new_ticket([session].into_iter(), &identity, 0).unwrap();
+        let (node, number) = revocations.last_for_new_ticket([session].into_iter(), &identity, 0).unwrap();
         let place = SessionPlace::default();
         let ticket = Resumption {
             session,
@@ -154,7 +154,7 @@ mod tests {
         let credit = CreditPool::new(1, 1, || {}).take(0);
         fan_out.handle_event(Event::Disconnect(Disconnect::Session(session), None, Held::new(credit, None)));
         assert!(revocations.check(&ticket, &identity).is_err());
-        assert!(revocations.of_new_ticket([session].into_iter(), &identity, number).is_none());
+        assert!(revocations.last_for_new_ticket([session].into_iter(), &identity, number).is_none());
         assert!(inbox.try_recv().is_ok(), "the shard is notified afterwards");
     }
 
@@ -172,11 +172,11 @@ mod tests {
             fan_out.begin_timeline(&timeline(before));
             assert!(inbox.try_recv().is_err(), "no session can be affected");
         }
-        let begun = revocations.of_new_session(&Identity::anonymous(), u64::MAX).unwrap();
+        let begun = revocations.last_for_new_session(&Identity::anonymous(), u64::MAX).unwrap();
         fan_out.begin_timeline(&timeline(unix_time()));
         assert!(matches!(inbox.try_recv(), Ok(ShardMessage::EndBrowsers)));
         let session = [SessionId(7)].into_iter();
-        assert!(revocations.of_new_ticket(session, &Identity::anonymous(), begun).is_none());
+        assert!(revocations.last_for_new_ticket(session, &Identity::anonymous(), begun).is_none());
     }
 
     #[test]

@@ -12,20 +12,20 @@ use orosync_protocol::wamp::{self, ClientMessage, PrefixTable};
 use orosync_protocol::{CloseReason, Payload, SessionId, Topic};
 
 use super::admission::{Admission, Refused};
-use super::budget::Budget;
 use super::calls::{self, CallContext, CallOutcome, json, truncated};
 use super::outbound::{Outbound, OutboundFull};
+use super::token_bucket::TokenBucket;
 use super::{SessionEvent, Shared};
 use crate::refusals::Action;
 
 /// Number of events examined for a recovery that count as one message in the rate limit.
-const EVENTS_FOR_A_MESSAGE: usize = 1000;
+const EVENTS_PER_MESSAGE: usize = 1000;
 
 /// The state of a browser's session.
 #[derive(Debug)]
 pub struct Browser {
     prefixes: PrefixTable,
-    budget: Budget,
+    token_bucket: TokenBucket,
     /// Number of calls that the shard has yet to answer, or that wait for the answer to an earlier call.
     unanswered: u32,
 }
@@ -44,14 +44,14 @@ pub struct Conversation<'a> {
 impl Browser {
     /// The state of a new session.
     pub fn new(shared: &Shared, now: Instant) -> Self {
-        let budget = Budget::new(shared.limits.message_burst, now);
-        Self { prefixes: PrefixTable::default(), budget, unanswered: 0 }
+        let token_bucket = TokenBucket::new(shared.limits.message_burst, now);
+        Self { prefixes: PrefixTable::default(), token_bucket, unanswered: 0 }
     }
 
     /// Charges frames (messages, pings, fragments) to the rate limit.
-    pub fn spend(&mut self, frames: u32, shared: &Shared, now: Instant) -> Result<(), CloseReason> {
+    pub fn charge(&mut self, frames: u32, shared: &Shared, now: Instant) -> Result<(), CloseReason> {
         let limits = &shared.limits;
-        if self.budget.try_spend(frames, limits.message_burst, limits.messages_per_second, now) {
+        if self.token_bucket.try_take(frames, limits.message_burst, limits.messages_per_second, now) {
             Ok(())
         } else {
             Err(CloseReason::TooManyMessages)
@@ -101,12 +101,12 @@ impl Browser {
 
     /// Charges events that were examined for a recovery to the rate limit, beyond those that a message covers.
     pub fn charge_for_events(&mut self, events: usize, shared: &Shared) {
-        let messages = u32::try_from(events / EVENTS_FOR_A_MESSAGE).unwrap_or(u32::MAX);
-        self.budget.owe(messages, shared.limits.message_burst);
+        let messages = u32::try_from(events / EVENTS_PER_MESSAGE).unwrap_or(u32::MAX);
+        self.token_bucket.charge_debt(messages, shared.limits.message_burst);
     }
 
     /// Notes that a pending call was answered.
-    pub fn answered(&mut self) {
+    pub fn call_answered(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
     }
 

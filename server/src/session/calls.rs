@@ -93,7 +93,7 @@ pub fn call(
         "orosync/tags" => {
             let name = expand(arguments.required(0, "a topic")?);
             let topic =
-                Topic::parse(&name).map_err(|error| arguments.wrong(&format!("the topic {error}")))?;
+                Topic::parse(&name).map_err(|error| arguments.invalid(&format!("the topic {error}")))?;
             let tags: Option<Vec<String>> = arguments.read(1, TAGS)?;
             let tags = tags.map(|tags| arguments.tags(&tags)).transpose()?;
             Ok(CallOutcome::Forwarded(Request::Tags { topic, tags }))
@@ -192,14 +192,14 @@ struct Arguments<'a> {
 impl Arguments<'_> {
     /// The required argument at this index.
     fn required(&self, at: usize, what: &str) -> Result<String, Refused> {
-        self.read(at, what)?.ok_or_else(|| self.wrong(&format!("{what} is missing")))
+        self.read(at, what)?.ok_or_else(|| self.invalid(&format!("{what} is missing")))
     }
 
     /// The optional argument at this index.
     fn read<'de, T: Deserialize<'de>>(&'de self, at: usize, what: &str) -> Result<Option<T>, Refused> {
         let Some(argument) = self.arguments.get(at) else { return Ok(None) };
         serde_json::from_slice(argument.as_bytes())
-            .map_err(|_| self.wrong(&format!("argument {} is not {what}", at + 1)))
+            .map_err(|_| self.invalid(&format!("argument {} is not {what}", at + 1)))
     }
 
     fn since(&self, since: SinceArgument, opened: Instant) -> Result<Since, Refused> {
@@ -214,8 +214,8 @@ impl Arguments<'_> {
                             opened.checked_sub(length)
                         }
                     });
-                let since =
-                    since.ok_or_else(|| self.wrong(&format!("{milliseconds} milliseconds are too many")))?;
+                let since = since
+                    .ok_or_else(|| self.invalid(&format!("{milliseconds} milliseconds are too many")))?;
                 Ok(Since::Instant(since))
             }
         }
@@ -223,7 +223,7 @@ impl Arguments<'_> {
 
     fn tags(&self, names: &[String]) -> Result<Box<[Tag]>, Refused> {
         if names.len() > MAX_TAGS {
-            return Err(self.wrong(&format!(
+            return Err(self.invalid(&format!(
                 "{} tags, at most {MAX_TAGS} are possible. Without tags all events are delivered",
                 names.len()
             )));
@@ -234,7 +234,7 @@ impl Arguments<'_> {
         Ok(tags.into())
     }
 
-    fn wrong(&self, problem: &str) -> Refused {
+    fn invalid(&self, problem: &str) -> Refused {
         let procedure = self.procedure;
         Refused { topic: procedure.to_owned(), sentence: format!("{procedure}: {problem}"), code: 400 }
     }

@@ -59,7 +59,7 @@ impl Handler {
     ) -> Result<(), CloseReason> {
         match self {
             Self::Browser(browser) => {
-                browser.spend(frames, with.admission.shared, with.admission.now)?;
+                browser.charge(frames, with.admission.shared, with.admission.now)?;
                 let Some(Incoming::Message(text, _)) = incoming else { return Ok(()) };
                 browser.handle_message(&text, with)
             }

@@ -22,13 +22,13 @@
 pub mod admission;
 pub mod boundary;
 pub mod browser;
-pub mod budget;
 pub mod calls;
 mod handler;
 pub mod log_limits;
 mod opening;
 pub mod outbound;
 pub mod publisher;
+pub mod token_bucket;
 pub mod websocket;
 
 use std::io::{self, IoSlice};
@@ -543,7 +543,7 @@ impl Session {
     pub fn answer(&mut self, frame: Bytes, now: Instant) {
         let State::Open { open, .. } = &mut self.state else { return };
         if let Some(browser) = open.handler.as_browser() {
-            browser.answered();
+            browser.call_answered();
         }
         let pushed = self.outbound.push(frame);
         self.end_if_too_slow(pushed, now);

@@ -119,8 +119,8 @@ impl Session {
         {
             warn!(peer = %self.client.peer, reason = full.label(), suppressed, "connection refused: {full}");
         }
-        let answered = self.outbound.push(refusal.answer());
-        debug_assert!(answered.is_ok(), "an empty queue accepts any frame");
+        let pushed = self.outbound.push(refusal.answer());
+        debug_assert!(pushed.is_ok(), "an empty queue accepts any frame");
         self.finish(refusal.label(), now + CLOSE_TIMEOUT);
     }
 
@@ -138,8 +138,8 @@ impl Session {
         }
         shared.metrics.handshakes_refused.count(refusal.label());
         response.extend_from_slice(&close_frame(reason));
-        let answered = self.outbound.push(response.into());
-        debug_assert!(answered.is_ok(), "an empty queue accepts any frame");
+        let pushed = self.outbound.push(response.into());
+        debug_assert!(pushed.is_ok(), "an empty queue accepts any frame");
         self.finish(refusal.label(), now + CLOSE_TIMEOUT);
     }
 }

@@ -59,7 +59,7 @@ impl Publisher {
                 Ok(())
             }
             (PublisherFrame::Publish { first, messages }, Some(publisher)) => {
-                if let Some(batch) = sort(first, messages, admission) {
+                if let Some(batch) = authorize(first, messages, admission) {
                     events.push(SessionEvent::PublishAll(publisher, batch));
                 }
                 Ok(())
@@ -111,7 +111,7 @@ pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), Out
 }
 
 /// Numbers the messages and separates those that the policies refuse.
-fn sort(first: Seq, messages: Vec<Message>, admission: Admission<'_>) -> Option<Batch> {
+fn authorize(first: Seq, messages: Vec<Message>, admission: Admission<'_>) -> Option<Batch> {
     let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
     let last = first.plus(count.checked_sub(1)?);
     let answer = Answer { accepted: last, refusals: None };

@@ -49,7 +49,7 @@ use subscribers::{Subscribed, Subscribers};
 
 /// Maximum number of recoveries in flight from the broker, and thus answered per iteration: each may contain thousands of
 /// events, which take time to filter.
-const RECOVERIES: usize = 16;
+const MAX_RECOVERIES_IN_FLIGHT: usize = 16;
 
 /// Time over which sessions are ended that must ask for lost events. Each reconnects with its resume ticket.
 const INCOMPLETE_END: Duration = Duration::from_secs(2);
@@ -74,7 +74,7 @@ pub struct Shard {
     replies: usize,
     /// Recoveries not yet requested from the broker, in order. Bound: the pending replies of each session.
     recoveries: VecDeque<Awaited>,
-    /// Number of recoveries requested from the broker and not answered: at most [`RECOVERIES`].
+    /// Number of recoveries requested from the broker and not answered: at most [`MAX_RECOVERIES_IN_FLIGHT`].
     recovering: usize,
     /// New connections, which wait to be accepted. Bound: the limits of the listener.
     arrived: VecDeque<Accepted>,
@@ -617,7 +617,7 @@ impl Shard {
 
     /// Requests queued recoveries from the broker, as many as an iteration allows. The answers arrive in the inbox.
     pub fn request_recoveries(&mut self) {
-        while self.recovering < RECOVERIES
+        while self.recovering < MAX_RECOVERIES_IN_FLIGHT
             && let Some(awaited) = self.recoveries.pop_front()
         {
             let entry = self.sessions.get_mut(awaited.session);
@@ -632,7 +632,7 @@ impl Shard {
 
     /// Whether a recovery is queued and may be requested.
     pub fn has_recoveries(&self) -> bool {
-        self.recovering < RECOVERIES && !self.recoveries.is_empty()
+        self.recovering < MAX_RECOVERIES_IN_FLIGHT && !self.recoveries.is_empty()
     }
 
     /// Answers a call, after the answers to earlier calls.

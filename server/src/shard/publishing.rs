@@ -28,12 +28,12 @@ impl Shard {
     pub(super) fn publish(&mut self, key: SessionKey, unpublished: Unpublished, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.unpublished.push_back(unpublished);
-            self.publish_what_waits(key, now);
+            self.publish_pending(key, now);
         }
     }
 
     /// Publishes a session's waiting messages, as far as credit allows.
-    fn publish_what_waits(&mut self, key: SessionKey, now: Instant) {
+    fn publish_pending(&mut self, key: SessionKey, now: Instant) {
         while let Some(entry) = self.sessions.get_mut(key).filter(|entry| !entry.unpublished.is_empty()) {
             // The publisher gets no acknowledgement and resends the messages to another server.
             if self.draining {
@@ -73,7 +73,7 @@ impl Shard {
     /// Handles returned credit: waiting sessions publish again.
     pub(super) fn handle_credit(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.awaiting_credit) {
-            self.publish_what_waits(key, now);
+            self.publish_pending(key, now);
             self.mark_dirty(key);
         }
     }

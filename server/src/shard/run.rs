@@ -25,7 +25,7 @@ use crate::process::{unix_time, watch};
 use crate::session::Now;
 
 /// The interval of timeouts.
-const TICK: Duration = Duration::from_secs(1);
+const TIMEOUT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Number of consecutive iterations that begin with a message from the inbox, after which the loop yields. While the inbox is
 /// never empty, the loop does not wait, and timers and other tasks of this thread (such as accepting connections) would not
@@ -44,7 +44,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
     let ring = if send_together { Some(SendRing::new()?) } else { None };
     let mut events = Events::with_capacity(iteration::EVENTS);
     let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?, ring);
-    let mut tick = interval(TICK);
+    let mut tick = interval(TIMEOUT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut iterations_without_yield = 0;
     loop {
@@ -209,7 +209,7 @@ impl EventLoop {
 
     fn handle_timeout(&mut self, now: Instant) {
         let since = now.saturating_duration_since(std::mem::replace(&mut self.ticked, now));
-        if since > 2 * TICK {
+        if since > 2 * TIMEOUT_INTERVAL {
             // This process was suspended, so its clients are not to blame for the silence.
             return;
         }

@@ -72,7 +72,7 @@ impl EventLoop {
         }
         let (mut left, mut unfinished) = (&keys[..], Keys::new());
         while left.len() >= MIN_BATCH {
-            left = &left[self.send_together(left, &mut unfinished)..];
+            left = &left[self.send_batch(left, &mut unfinished)..];
         }
         for key in unfinished.iter().chain(left) {
             let Some(connection) = self.connections.get_mut(*key) else { continue };
@@ -89,7 +89,7 @@ impl EventLoop {
 
     /// Sends to the first of these sessions in one batch, and returns their number, at least one. Sessions that need a further
     /// write or read are added to `unfinished`.
-    fn send_together(&mut self, keys: &[SessionKey], unfinished: &mut Keys) -> usize {
+    fn send_batch(&mut self, keys: &[SessionKey], unfinished: &mut Keys) -> usize {
         let mut slices = ArrayVec::<IoSlice<'_>, SLICES_PER_BATCH>::new();
         let mut sends = ArrayVec::<Send<'_>, SENDS_PER_BATCH>::new();
         let mut attempts = ArrayVec::<Attempt, SENDS_PER_BATCH>::new();

@@ -7,7 +7,7 @@
 //! fast on every kernel. Rounds are measured in elapsed time, because some kernels do not charge a long system call with all of
 //! its CPU time.
 //!
-//! Bounds: [`TIME`], and `2 * SOCKETS` descriptors and two more, which are all closed at the end.
+//! Bounds: [`TIME_LIMIT`], and `2 * SOCKETS` descriptors and two more, which are all closed at the end.
 
 use std::io::{self, IoSlice, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -28,13 +28,13 @@ const SOCKETS: usize = 32;
 const SENDS: u32 = SOCKETS as u32;
 
 /// Maximum number of rounds. They take a few milliseconds.
-const ROUNDS: usize = 32;
+const MAX_ROUNDS: usize = 32;
 
 /// Minimum number of rounds for a result. With fewer, other load may have disturbed all of them.
 const MIN_ROUNDS: usize = 8;
 
 /// Time limit after which no round begins. It is reached only on a very busy machine.
-const TIME: Duration = Duration::from_millis(50);
+const TIME_LIMIT: Duration = Duration::from_millis(50);
 
 /// Minimum savings per mille. The fastest rounds differ by less than this between two startups, even on a busy machine.
 const MARGIN_PER_MILLE: u32 = 5;
@@ -156,13 +156,13 @@ fn measure_as_a_shard() -> io::Result<Vec<Round>> {
     measuring.join().unwrap_or_else(|_| Err(io::Error::other("the measuring thread panicked")))
 }
 
-/// Measures at most [`ROUNDS`] rounds within [`TIME`].
+/// Measures at most [`MAX_ROUNDS`] rounds within [`TIME_LIMIT`].
 fn measure() -> io::Result<Vec<Round>> {
     let mut ring = SendRing::new()?;
     let begun = Instant::now();
     let mut connections = Connections::open()?;
-    let mut rounds = Vec::with_capacity(ROUNDS);
-    while rounds.len() < ROUNDS && begun.elapsed() < TIME {
+    let mut rounds = Vec::with_capacity(MAX_ROUNDS);
+    while rounds.len() < MAX_ROUNDS && begun.elapsed() < TIME_LIMIT {
         // The methods alternate in going first.
         rounds.push(if rounds.len() % 2 == 0 {
             let together = connections.time(Some(&mut ring))?;
@@ -195,7 +195,7 @@ impl Connections {
     }
 
     fn open_one(&mut self, listener: &TcpListener, address: &SocketAddr) -> io::Result<()> {
-        let theirs = TcpStream::connect_timeout(address, TIME)?;
+        let theirs = TcpStream::connect_timeout(address, TIME_LIMIT)?;
         let (ours, peer) = listener.accept()?;
         if peer != theirs.local_addr()? {
             return Err(io::Error::other("another process has connected"));
@@ -300,8 +300,8 @@ mod tests {
         }
         let begun = Instant::now();
         let rounds = measure_as_a_shard().unwrap();
-        assert!(begun.elapsed() < TIME * 20, "{:?}", begun.elapsed());
-        assert!((1..=ROUNDS).contains(&rounds.len()), "{}", rounds.len());
+        assert!(begun.elapsed() < TIME_LIMIT * 20, "{:?}", begun.elapsed());
+        assert!((1..=MAX_ROUNDS).contains(&rounds.len()), "{}", rounds.len());
         for Round { together, by_itself } in rounds {
             assert!(!together.is_zero() && !by_itself.is_zero());
         }

@@ -392,12 +392,15 @@ fn large_answers_leave_room_for_further_answers_and_events() {
 #[test]
 fn the_number_of_recoveries_in_flight_is_limited() {
     let mut stage = Stage::new();
-    let keys: Vec<_> = (0..2 * RECOVERIES).map(|_| stage.session()).collect();
+    let keys: Vec<_> = (0..2 * MAX_RECOVERIES_IN_FLIGHT).map(|_| stage.session()).collect();
     for key in &keys {
         stage.say(*key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"since":"0.0","tags":[]}}]"#));
     }
     stage.shard.request_recoveries();
-    assert_eq!((stage.shard.recovering, stage.shard.recoveries.len()), (RECOVERIES, RECOVERIES));
+    assert_eq!(
+        (stage.shard.recovering, stage.shard.recoveries.len()),
+        (MAX_RECOVERIES_IN_FLIGHT, MAX_RECOVERIES_IN_FLIGHT)
+    );
     assert!(!stage.shard.has_recoveries(), "the limit is reached");
     for key in keys {
         assert_eq!(stage.texts(key).len(), 1);

@@ -330,7 +330,7 @@ fn a_ticket_that_refers_to_a_later_disconnect_is_accepted_once_this_node_knows_i
     let mut clustered = ClusteredShard::new();
     let session = SessionId(9);
     let (node, last) =
-        clustered.revocations.of_new_ticket([session].into_iter(), &user(7), u64::MAX).unwrap();
+        clustered.revocations.last_for_new_ticket([session].into_iter(), &user(7), u64::MAX).unwrap();
     let verifier = Verifier::from_secret(SECRET).unwrap();
     let resumption = Resumption {
         session,
