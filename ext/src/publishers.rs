@@ -1,11 +1,12 @@
-//! The publishers of this process: created on first use, shared by equal settings, kept from request to request until the module
-//! ends.
+//! The publishers of this process: created on first use, shared by equal settings, kept from request to request until the
+//! module ends.
 //!
 //! Bound: [`MAX_PUBLISHERS`]. A publisher belongs to the thread that runs PHP, and so does the table.
 //!
 //! In a PHP with threads (ZTS) each thread has its own table; the links behind its publishers belong to the process: see
 //! `shared_links.rs`. The table is a Rust thread-local, not a TSRM module global: nothing in it is PHP's, and a SAPI may end a
-//! thread without notifying PHP. Requests and threads may end while others publish: the links end with the module or the process.
+//! thread without notifying PHP. Requests and threads may end while others publish: the links end with the module or the
+//! process.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -158,7 +159,8 @@ impl Entry {
         News { outage: self.new_outage(), cluster_mismatch: self.new_cluster_mismatch() }
     }
 
-    /// Reported once per publisher: the cause is in its settings, which do not change.
+    /// The warning that two endpoints belong to different clusters. Reported once per publisher, because the cause is in its
+    /// settings, which do not change.
     fn new_cluster_mismatch(&mut self) -> Option<String> {
         let cluster_mismatch = self.publisher.cluster_mismatch().filter(|_| !self.cluster_mismatch_logged)?;
         self.cluster_mismatch_logged = true;

@@ -117,9 +117,9 @@ fn not_empty<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
 
 /// Why a value is not accepted.
 enum InvalidValue {
-    /// The text contains the invalid endpoint, without a password in it.
+    /// The error's text names the invalid endpoint, without its password.
     Endpoint(EndpointError),
-    /// The text follows the value.
+    /// The error's text is written to follow the value.
     Number(NotationError),
 }
 

@@ -445,7 +445,7 @@ export class Socket {
     }
     return this.#state.name === 'connected'
       ? 'the connection was lost'
-      : 'the server cannot be reached, or has refused the ticket';
+      : 'the server cannot be reached, or has rejected the ticket';
   }
 
   #listen() {

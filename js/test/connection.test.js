@@ -313,7 +313,7 @@ describe('reconnecting', () => {
     client.connect();
     const { code, reason, willRetry } = await disconnected.take();
     assert.deepEqual({ code, willRetry }, { code: 1006, willRetry: true });
-    assert.match(reason, /cannot be reached, or has refused the ticket/);
+    assert.match(reason, /cannot be reached, or has rejected the ticket/);
 
     server.refuseUpgrade = null;
     await connected.take();

@@ -590,7 +590,7 @@ class FakeSocket extends EventTarget {
     this.#hear([3, callId, callId === CALL_ID ? { ticket: 'kept', seconds: 300, positions: {} } : null]);
   }
 
-  /** The server refuses the ticket. */
+  /** The server rejects the ticket. */
   refuse() {
     this.dispatchEvent(Object.assign(new Event('close'), { code: 4010, reason: '' }));
   }

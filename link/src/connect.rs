@@ -284,7 +284,7 @@ impl Waiter<'_> {
         Self { deadline: Instant::now() + share, ..*self }
     }
 
-    /// Returns when the socket may be ready; the caller tries again.
+    /// Returns when the socket may be ready; the caller then retries.
     fn wait(&self, socket: (BorrowedFd<'_>, PollFlags)) -> Result<Woken, LinkError> {
         if self.interruption.is_stopped() {
             return Ok(Woken::Stopped);

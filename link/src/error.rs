@@ -73,8 +73,8 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
 /// When to retry, soonest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Retry {
-    /// At once, because this attempt has waited long enough, and with all other endpoints first: this one was reachable but did
-    /// not acknowledge.
+    /// At once, with all other endpoints first: this one was reachable but did not acknowledge. No delay follows, because the
+    /// attempt itself has taken longer than any delay.
     Elsewhere,
     /// At once after a good connection, then with backoff.
     Soon,

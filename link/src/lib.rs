@@ -13,9 +13,9 @@
 //!       `---- [ answer: crossbeam ] <-------|--------'
 //! ```
 //!
-//! Messages reach the thread through a ring (rtrb) with one writer and one reader, without lock or wait, because every page of an
-//! application publishes. Requests (flush, check, shutdown) use a channel (crossbeam-channel), because the requester blocks until
-//! the answer or its deadline.
+//! Messages reach the thread through a ring (rtrb) with one writer and one reader, without lock or wait, because every page of
+//! an application publishes. Requests (flush, check, shutdown) use a channel (crossbeam-channel), because the requester blocks
+//! until the answer or its deadline.
 //!
 //! While the thread sleeps, a publisher briefly takes the pump and sends its message itself: one write and no wakeup. The thread
 //! reads the acknowledgement 50 ms later.
@@ -38,8 +38,8 @@
 //! - [`machine`]: the states of the link, without I/O; [`window`]: unacknowledged messages; [`rotation`]: failover
 //!   between endpoints; [`backoff`]: retry delays; [`neighbours`]: whether the endpoints are one cluster
 //! - [`pump`]: moves messages between queue, machine and wire
-//! - [`thread`]: the thread's main loop; [`connect`]: opens connections; [`trust`]: verifies certificates; [`transport`]: an open
-//!   connection; [`outgoing`]: the frame being written; [`wire`]: the only sockets
+//! - [`thread`]: the thread's main loop; [`connect`]: opens connections; [`trust`]: verifies certificates; [`transport`]: an
+//!   open connection; [`outgoing`]: the frame being written; [`wire`]: the only sockets
 //! - [`request`]: requests of flush and check to the thread; [`status`]: snapshots; [`shutdown`]: shutdown with a timeout
 //! - [`process`]: forks and signals; all `unsafe` of this crate
 //! - [`error`]: error messages

@@ -129,8 +129,8 @@ extern "C" fn in_child() {
 /// preempt the request that has just published if all cores are busy.
 pub(crate) fn never_preempt() {
     let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 is the calling thread, and the parameters are there until the call returns. One that is refused changes
-    // nothing.
+    // SAFETY: 0 is the calling thread, and the parameters live until the call returns. If the kernel refuses the
+    // call, nothing changes.
     unsafe {
         if libc::sched_getscheduler(0) == libc::SCHED_OTHER {
             libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);

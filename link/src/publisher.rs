@@ -198,7 +198,7 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         self.forget_inherited();
-        // If threads share the link, the line ends it with the last of them.
+        // If threads share the link, their `SharedLink` ends it when the last of them drops its reference.
         #[cfg(not(feature = "threads"))]
         if let Some(link) = self.link.take() {
             link.stop();

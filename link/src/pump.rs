@@ -1,9 +1,9 @@
 //! The pump: joins queue, machine and connection, and moves messages and acknowledgements between them.
 //!
 //! Held by one thread at a time, through a lock. The link thread holds it whenever it is awake; while it sleeps, a publisher
-//! may take it to send a lone message itself ([`Pump::send_alone`]). The message then reaches the browser in an eighth less
-//! time (bench `publish_to_browser`) and wakes no thread, for a call that takes some 10 microseconds longer than a bare write
-//! to a socket. A publisher never waits for the lock or the kernel: the thread sends what it cannot send at once. Bounds: those
+//! may take it to send a lone message itself ([`Pump::send_alone`]). This wakes no thread, and the message reaches the browser
+//! in an eighth less time (bench `publish_to_browser`); the call takes some 10 microseconds longer than a bare write to a
+//! socket. A publisher never waits for the lock or the kernel: the thread sends what it cannot send at once. Bounds: those
 //! of the queue, the window and the transport.
 
 use std::iter;

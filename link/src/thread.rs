@@ -232,7 +232,7 @@ impl Worker {
         let lost = pump.machine.handle_lost(Instant::now(), error.retry(), random());
         self.record_outage(pump, lost.outage_begins);
         self.shared.record.set_state(pump.machine.state());
-        // After the record, which a notified requester reads next.
+        // After the error is recorded, because a notified requester reads it next.
         if lost.all_refuse {
             self.requests.handle_refused();
         }
@@ -242,7 +242,8 @@ impl Worker {
         self.shared.record.set_last_error(pump.of_endpoint(error.to_string()));
     }
 
-    /// Called after the error is recorded, which whoever sees the outage reads next.
+    /// Records whether the link is stalled, and an outage if one begins. Called after the error is recorded, because whoever
+    /// sees the outage reads the error next.
     fn record_outage(&self, pump: &Pump, begins: bool) {
         self.shared.record.set_stalled(pump.machine.is_stalled());
         if begins {

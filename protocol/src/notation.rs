@@ -124,7 +124,7 @@ pub enum NotationError {
     /// The time is negative, or longer than a year.
     #[error("not between 0 and a year. Write seconds, for example 30")]
     TooLong,
-    /// The setting does not allow it.
+    /// The setting does not allow this value.
     #[error("out of bounds. Write {range}")]
     OutOfBounds {
         /// The allowed values, as [`Range::describe`] returns them.

@@ -34,7 +34,7 @@ pub fn reserve_descriptors(allowed: u64) {
     let _ = fcntl_dupfd_cloexec(io::stderr(), highest);
 }
 
-/// Unix time in seconds. 0 if the clock is before 1970; every ticket is then refused.
+/// Unix time in seconds. 0 if the clock is before 1970; every ticket is then rejected.
 pub fn unix_time() -> u64 {
     since_1970().as_secs()
 }

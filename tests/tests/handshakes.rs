@@ -55,7 +55,7 @@ const TOO_LARGE: Answer = Refused(
 const TICKET: Answer = Refused(
     "401 Unauthorized",
     "WWW-Authenticate: Bearer realm=\"orosync\"\r\n",
-    "The ticket was refused, for the reason in the server's log. Request a new ticket from the application.",
+    "The ticket was rejected, for the reason in the server's log. Request a new ticket from the application.",
 );
 const NOT_A_PUBLISHER: Answer = Refused(
     "401 Unauthorized",

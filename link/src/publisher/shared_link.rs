@@ -1,8 +1,8 @@
 //! One link of a process, shared by the publishers of its threads.
 //!
 //! In a PHP with threads, each thread has its own [`Publisher`] with its own entrance; queue, link thread and connection belong
-//! to the process. A thread that ends drops only its entrance. The link ends with [`SharedLink::shutdown_since`], or with the last
-//! reference to it: then all threads' messages are refused, and the accepted ones are flushed within the timeout.
+//! to the process. A thread that ends drops only its entrance. The link ends with [`SharedLink::shutdown_since`], or with the
+//! last reference to it: then all threads' messages are refused, and the accepted ones are flushed within the timeout.
 //!
 //! Owns the first link, from which the others are derived. A publisher locks once, when it joins, and never afterwards.
 

@@ -28,7 +28,7 @@ pub use verify::{KeyId, TicketError, Verifier};
 /// The audience (`aud`) of the application's tickets.
 pub const AUDIENCE: &str = "orosync";
 
-/// The challenge (`WWW-Authenticate`; RFC 6750, 3) in the server's answer to a refused ticket. Its realm distinguishes the
+/// The challenge (`WWW-Authenticate`; RFC 6750, 3) in the server's answer to a rejected ticket. Its realm distinguishes the
 /// server's 401 from that of a proxy.
 pub const CHALLENGE: &str = "Bearer realm=\"orosync\"";
 

@@ -66,8 +66,8 @@ pub struct VerifiedResume {
     pub resumption: Resumption,
 }
 
-/// The claims of a resume ticket in the JWT. A missing claim gets a default that is refused later, or that limits the session
-/// most. Missing claims do not fail here, so that a ticket of another kind is refused for its audience.
+/// The claims of a resume ticket in the JWT. A missing claim gets a default that is rejected later, or that limits the
+/// session most. Missing claims do not fail here, so that a ticket of another kind is rejected for its audience.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeClaims {
     /// The claims of any ticket. `aud` is [`RESUME_AUDIENCE`].

@@ -102,13 +102,13 @@ impl Verifier {
         self.id
     }
 
-    /// Verifies a ticket at `now` (Unix time in seconds). A resume ticket is refused.
+    /// Verifies a ticket at `now` (Unix time in seconds). A resume ticket is rejected.
     pub fn verify(&self, ticket: &str, now: u64) -> Result<Verified, TicketError> {
         let claims: Claims = self.decode(ticket, &self.validation, AUDIENCE, MAX_TICKET_BYTES)?;
         verified(claims, now)
     }
 
-    /// Verifies a resume ticket at `now` (Unix time in seconds). Any other ticket is refused.
+    /// Verifies a resume ticket at `now` (Unix time in seconds). Any other ticket is rejected.
     pub fn verify_resume(&self, ticket: &str, now: u64) -> Result<VerifiedResume, TicketError> {
         let validation = self.resume_validation.as_ref().ok_or(TicketError::Algorithm)?;
         let claims: ResumeClaims =
@@ -131,7 +131,7 @@ impl Verifier {
         }
         let decoded = jsonwebtoken::decode::<T>(ticket, &self.key, validation)
             .map_err(|error| refusal(error, audience))?;
-        // RFC 7515, 4.1.11: a ticket with a critical extension that is not understood must be refused. None is understood here.
+        // RFC 7515, 4.1.11: a ticket with a critical extension that is not understood must be rejected. None is understood here.
         if let Some(critical) = decoded.header.crit {
             let critical = critical.join(", ");
             let problem = format!("its header marks \"{critical}\" as critical, which is not supported");
@@ -255,7 +255,7 @@ fn refusal(error: jsonwebtoken::errors::Error, audience: &'static str) -> Ticket
     }
 }
 
-/// Why a ticket is refused.
+/// Why a ticket is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
     /// The text is not a JWT, or lacks claims of a ticket.

@@ -90,7 +90,7 @@ pub enum WampError {
     /// An element is not a string.
     #[error("the {what} is not a string")]
     NotAString {
-        /// Which.
+        /// The name of the element.
         what: &'static str,
     },
     /// The fifth element of PUBLISH is not a list. In the PHP server this was fatal.

@@ -70,7 +70,7 @@ impl Journal {
             Ok(bytes) if read(&bytes, known).is_none() => {
                 warn!(
                     file = %journal.path().display(),
-                    "the file of revocations is damaged: all earlier resume tickets are refused"
+                    "the file of revocations is damaged: all earlier resume tickets are rejected"
                 );
             }
             Ok(_) => {}

@@ -132,7 +132,7 @@ impl Authenticator {
     }
 
     /// Checks a ticket at `now` (Unix time in seconds). If the ticket is restricted to pages of certain hosts, `comes_from`
-    /// decides whether the request comes from one of them. A refused ticket is not marked as used.
+    /// decides whether the request comes from one of them. A rejected ticket is not marked as used.
     pub fn authenticate(
         &self,
         ticket: &str,
@@ -273,7 +273,7 @@ fn check_origins(
     Err(AuthError::WrongOrigin { hosts })
 }
 
-/// Why a ticket is refused.
+/// Why a ticket is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// The ticket is invalid.

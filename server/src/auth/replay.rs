@@ -1,7 +1,7 @@
 //! Replay protection: the one-time tickets that were used.
 //!
 //! Bound: `limits.remembered_tickets`. Expired tickets are forgotten first, since no verifier accepts them. If all remembered
-//! tickets could still be replayed, a new ticket is refused; none is forgotten early.
+//! tickets could still be replayed, a new ticket is rejected; none is forgotten early.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};

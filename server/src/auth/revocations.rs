@@ -1,18 +1,18 @@
 //! Revocations of resume tickets by disconnects.
 //!
 //! Each disconnect has a number, higher than those of all earlier ones, including those before a restart. A resume ticket
-//! contains the number of the last disconnect before it was issued, and is refused if a later one targets its session or its
+//! contains the number of the last disconnect before it was issued, and is rejected if a later one targets its session or its
 //! identity. Numbers are used instead of times because they order simultaneous events, and because clocks may be set back.
 //!
 //! A revocation is kept as long as a resume ticket issued before it could be used. Bound: `max` of [`Revocations::new`]. Beyond
-//! it the oldest is forgotten early, and every ticket issued before it is refused. This costs unaffected clients a new ticket
-//! from the application, but never admits a revoked one.
+//! it the oldest is forgotten early, and every ticket issued before it is rejected. This costs unaffected clients a new
+//! ticket from the application, but never admits a revoked one.
 //!
 //! With a [`Journal`], revocations survive the process. Without one, a process accepts only its own resume tickets.
 //!
-//! If several nodes share their disconnects, these have the same positions on all nodes ([`Timeline`]). A ticket then contains the
-//! position of the last disconnect, and is valid on each node that has it on its line. Numbers remain local to the node. A new
-//! line continues with higher numbers, so sessions from before it are recognized by theirs.
+//! If several nodes share their disconnects, these have the same positions on all nodes ([`Timeline`]). A ticket then contains
+//! the position of the last disconnect, and is valid on each node that has it on its timeline. Numbers remain local to the
+//! node. A new timeline continues with higher numbers, so sessions from before it are recognized by theirs.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -76,14 +76,14 @@ impl Revocations {
         }
     }
 
-    /// Records a shared disconnect with its position, the next one on the line. One that was known when the line began is
-    /// ignored.
+    /// Records a shared disconnect with its position, the next one on the timeline. One that was known when the timeline
+    /// began is ignored.
     pub fn record_shared(&self, target: &Disconnect, at: Position, unix_now: u64) {
         self.lock().record_shared(&Disconnected { target: target.clone(), at, unix: unix_now });
     }
 
-    /// Begins a line of shared disconnects. From now on tickets are checked by their position on it, and sessions from before
-    /// get no resume tickets.
+    /// Begins a timeline of shared disconnects. From now on tickets are checked by their position on it, and sessions from
+    /// before get no resume tickets.
     pub fn begin_timeline(&self, beginning: &TimelineStart) {
         self.lock().begin_timeline(beginning);
     }
@@ -140,12 +140,12 @@ impl Revocations {
     }
 }
 
-/// Locks, ignoring poison: a panic leaves at worst a revocation that refuses too much, because it is numbered first.
+/// Locks, ignoring poison: a panic leaves at worst a revocation that rejects too much, because it is numbered first.
 pub(super) fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Why a formerly valid resume ticket is refused.
+/// Why a formerly valid resume ticket is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotResumable {
     /// The ticket was issued by another server, or by this one before a restart or before the nodes' shared data was lost.
@@ -166,9 +166,9 @@ pub(super) struct Known {
     pub(super) forgotten: u64,
     /// When the latest forgotten revocation was recorded, as Unix time in seconds. 0: not known to this process.
     forgotten_unix: u64,
-    /// The line, if nodes share their disconnects.
+    /// The timeline, if nodes share their disconnects.
     shared: Option<Shared>,
-    /// The number of the last revocation when the line began. Sessions from before may have missed some.
+    /// The number of the last revocation when the timeline began. Sessions from before may have missed some.
     began: u64,
     /// The kept revocations, in the order of their numbers.
     pub(super) kept: VecDeque<Revocation>,
@@ -178,7 +178,7 @@ pub(super) struct Known {
     max: usize,
 }
 
-/// The line of shared disconnects, with its mapping to numbers.
+/// The timeline of shared disconnects, with its mapping to numbers.
 #[derive(Debug)]
 struct Shared {
     line: Timeline,
@@ -239,10 +239,10 @@ impl Known {
         Some(revocation)
     }
 
-    /// Adds the next revocation of the line.
+    /// Adds the next revocation of the timeline.
     fn record_shared(&mut self, Disconnected { target, at, unix }: &Disconnected) {
         let Some(shared) = &mut self.shared else {
-            // No line has begun: revokes locally, rather too much than too little.
+            // No timeline has begun: revokes locally, rather too much than too little.
             self.record(target, *unix);
             return;
         };
@@ -313,7 +313,7 @@ impl Known {
             }
         }
         let Some(shared) = &mut self.shared else { return };
-        // The line also contains disconnects whose target cannot match anybody.
+        // The timeline also contains disconnects whose target cannot match anybody.
         let beyond = shared.line.count().saturating_sub(self.max) as u64;
         let forgotten = self.forgotten.max(self.began);
         shared.line.forget(shared.offset(forgotten).max(shared.line.base().offset.saturating_add(beyond)));
@@ -551,7 +551,7 @@ mod tests {
         assert_eq!(
             promoted.check(&own, &user(9)),
             Err(NotResumable::OtherServer),
-            "a ticket of a node without a shared line"
+            "a ticket of a node without a shared timeline"
         );
     }
 

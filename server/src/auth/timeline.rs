@@ -1,9 +1,9 @@
-//! The timeline of disconnects: the disconnects that all nodes share, with the positions that the broker assigned, without gaps.
-//! A new timeline begins when the broker has lost disconnects.
+//! The timeline of disconnects: the disconnects that all nodes share, with the positions that the broker assigned, without
+//! gaps. A new timeline begins when the broker has lost disconnects.
 //!
 //! A resume ticket contains the position of the last disconnect before it was issued. A node that has this position on its
-//! timeline knows all later disconnects, whichever node issued the ticket. After the broker has lost its data, positions have different
-//! tags, so tickets from before are not valid.
+//! timeline knows all later disconnects, whichever node issued the ticket. After the broker has lost its data, positions have
+//! different tags, so tickets from before are not valid.
 //!
 //! Bound: the owner drops old positions ([`Timeline::forget`]). A position takes 8 bytes.
 

@@ -3,8 +3,8 @@
 //! Every implementation keeps this contract, which `contract` tests:
 //!
 //! - **Acceptance.** A publication's receipt is settled only after the broker has accepted all of its messages, so that
-//!   publishers resend messages that were lost with a node. The broker of a single node settles it when the events are written as well; a broker
-//!   between nodes may settle it before the events arrive.
+//!   publishers resend messages that were lost with a node. The broker of a single node waits until the events are written as
+//!   well; a broker between nodes may settle it before the events arrive.
 //! - **Deduplication.** A sequence number of a publisher is accepted once. Messages resent after a reconnect are acknowledged
 //!   and dropped. A restarted broker may have lost the numbers.
 //! - **Order.** The messages of a publisher are accepted, and become events, in the order of their numbers. All shards of all

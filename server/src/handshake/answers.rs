@@ -30,7 +30,7 @@ pub enum Refusal {
     OriginOfTicket,
     /// A ticket is required and missing.
     TicketMissing,
-    /// The ticket was refused.
+    /// The ticket was rejected.
     TicketRefused,
     /// The backend link was requested without a publisher's ticket.
     NotAPublisher,
@@ -55,7 +55,7 @@ impl Refusal {
             Self::Timeout => "timeout",
             Self::Origin | Self::OriginOfTicket => "origin",
             Self::TicketMissing => "ticket_missing",
-            Self::TicketRefused => "ticket_refused",
+            Self::TicketRefused => "ticket_rejected",
             Self::NotAPublisher => "not_a_publisher",
             Self::Busy => "busy",
             Self::BrokerUnavailable => "broker_unavailable",
@@ -128,7 +128,7 @@ impl Refusal {
             Self::TicketRefused => (
                 "401 Unauthorized",
                 "",
-                "The ticket was refused, for the reason in the server's log. Request a new ticket from the application.",
+                "The ticket was rejected, for the reason in the server's log. Request a new ticket from the application.",
             ),
             Self::NotAPublisher => (
                 "401 Unauthorized",

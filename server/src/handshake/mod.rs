@@ -73,7 +73,7 @@ pub enum Outcome {
         /// Details for the log, beyond those in the answer.
         cause: Option<Cause>,
     },
-    /// A resume ticket is refused. Browsers do not expose the status of a handshake, so a page would take an HTTP refusal for
+    /// A resume ticket is rejected. Browsers do not expose the status of a handshake, so a page would take an HTTP refusal for
     /// an unavailable server. The refusal is therefore a Close frame after the 101.
     NotResumed {
         /// The 101 response.
@@ -86,7 +86,7 @@ pub enum Outcome {
 /// The cause of a refusal, for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The ticket was refused.
+    /// The ticket was rejected.
     Ticket(AuthError),
     /// The page's site may not connect. Carries the `Origin` headers.
     Origin(String),
@@ -263,7 +263,7 @@ fn identify(
     Ok(checked)
 }
 
-/// The refusal to send instead of `response` for a refused ticket.
+/// The refusal to send instead of `response` for a rejected ticket.
 fn refused_with_ticket(error: AuthError, is_resumed: bool, response: impl FnOnce() -> Vec<u8>) -> Outcome {
     let refusal = match error {
         AuthError::MemoryFull => Refusal::Busy,

@@ -1,8 +1,8 @@
 //! Graceful shutdown without losing accepted messages.
 //!
 //! It has two steps, because an event may be in flight between its publisher's shard and its subscribers' shards. First every
-//! shard stops publishing and confirms this. Then, after the last delivery in its inbox, every shard writes the remaining output,
-//! ends its sessions and stops.
+//! shard stops publishing and confirms this. Then, after the last delivery in its inbox, every shard writes the remaining
+//! output, ends its sessions and stops.
 
 use std::time::Instant;
 

@@ -136,8 +136,8 @@ impl Browser {
     }
 }
 
-/// Sends a refusal. It is dropped if the outbound queue is rather full, since nothing depends on it: refusals must not end the
-/// session or displace events.
+/// Sends a refusal. It is dropped if less than half of the outbound queue would remain free, since nothing depends on it:
+/// refusals must not end the session or displace events.
 pub fn refuse(refused: &Refused, outbound: &mut Outbound) {
     outbound.push_optional(calls::refusal(json(truncated(&refused.topic)), refused));
 }

@@ -112,7 +112,7 @@ pub struct Now {
 /// A request of a session to the rest of the server, which the shard handles.
 #[derive(Debug)]
 pub enum SessionEvent {
-    /// Subscribes to this topic, which the session is allowed to.
+    /// Subscribes to this topic, which the session may receive.
     Subscribe(Topic),
     /// Unsubscribes from this topic.
     Unsubscribe(Topic),
@@ -124,7 +124,7 @@ pub enum SessionEvent {
     Answer(Bytes),
     /// A call that the shard answers.
     Call(Payload, Request),
-    /// Publishes a message of a WAMP client, which is allowed to.
+    /// Publishes a message of a WAMP client, which may publish it.
     Publish(Content),
     /// A publisher's Hello: asks for the highest accepted sequence number.
     Hello(PublisherId),

@@ -3,8 +3,8 @@
 //!
 //! Redis stores [`MAX_DISCONNECTS`] for an hour, or for as long as resume tickets are valid ([`limits`]). A node that was
 //! disconnected for longer cannot continue its timeline, as after any other break. A disconnect in an unknown format, sent by a
-//! newer node, may affect any session: a new timeline begins after it, and all browser sessions end. Only nodes can send such an entry,
-//! because messages of publishers are parsed on entry, and writing to the topic directly takes Redis' password.
+//! newer node, may affect any session: a new timeline begins after it, and all browser sessions end. Only nodes can send such
+//! an entry, because messages of publishers are parsed on entry, and writing to the topic directly takes Redis' password.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `P:{N}:e:TOPIC` | list: the topic's entries ([`super::record`]) |
 //! | `P:{N}:h:TOPIC` | string: its head, written by `scripts/publish.lua`: the topic's position and the size of its entries |
-//! | `P:{N}:p:PUBLISHER` | string: the highest number accepted from a publisher in this partition | |
+//! | `P:{N}:p:PUBLISHER` | string: the highest number accepted from a publisher in this partition |
 //! | `P:{N}:c:TOPIC` | channel: its entries, pushed when they are accepted |
 //! | `P:{N}:t:TICKET` | string: the nonce of the ticket's only use |
 //! | `P:{N}:epoch` | string: the time since which this Redis process has lost nothing, and its run id |

@@ -1,7 +1,8 @@
 //! The check of the Redis ACL permissions that the server needs.
 //!
 //! The error of a script does not name the denied command, and the script may fail halfway. Therefore each command is tried
-//! once after connecting, on dedicated keys, and all missing permissions are reported together. docs/scale.md contains a sufficient rule.
+//! once after connecting, on dedicated keys, and all missing permissions are reported together. docs/scale.md contains a
+//! sufficient rule.
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};

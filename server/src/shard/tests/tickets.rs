@@ -180,7 +180,7 @@ fn each_use_has_its_own_nonce_and_all_resume_tickets_of_a_session_share_an_id() 
 fn a_ticket_whose_check_fails_is_refused_with_the_reason() {
     let mut clustered = ClusteredShard::new();
     for (first_use, status, refusal, reason) in [
-        (FirstUse::No, "401", "ticket_refused", "replayed"),
+        (FirstUse::No, "401", "ticket_rejected", "replayed"),
         (FirstUse::NoRoom, "503", "busy", "memory_full"),
         (FirstUse::Unavailable, "503", "broker_unavailable", "broker_unavailable"),
     ] {
