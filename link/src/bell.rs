@@ -110,7 +110,7 @@ mod tests {
         let woken = bell.wait(None, LIMIT);
         assert!(!woken.by_alarm && !woken.by_socket);
         let fds = &mut [PollFd::from_borrowed_fd(bell.event.as_fd(), PollFlags::IN)];
-        assert_eq!(poll(fds, Some(&Timespec::default())).unwrap(), 0, "a bell that was heard is silent");
+        assert_eq!(poll(fds, Some(&Timespec::default())).unwrap(), 0, "the wait has reset the bell");
     }
 
     #[test]

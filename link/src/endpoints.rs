@@ -113,7 +113,7 @@ mod tests {
         }
         assert_eq!(shown(&format!(" {both},\n")), both);
         assert_eq!(shown("unix:/run/a,wss://b/"), "unix:/run/a, wss://b:443/");
-        assert_eq!(shown(&shown(both)), both, "what it shows reads back");
+        assert_eq!(shown(&shown(both)), both, "the displayed list parses back");
     }
 
     #[test]

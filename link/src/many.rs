@@ -195,7 +195,7 @@ mod tests {
                 };
                 let of = (0..THREADS)
                     .find(|of| taken == crate::queue::encoded(&numbered(*of, next[*of])))
-                    .expect("the next one of a thread");
+                    .expect("the next message of its thread");
                 next[of] += 1;
                 give_back(&exit, &taken);
             }

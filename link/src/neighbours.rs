@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(
             neighbours.handle_answer(minute(6), 1, since(1, 8)),
             None,
-            "it began when the other was gone"
+            "it started after the other had ended"
         );
         assert_eq!(neighbours.handle_answer(minute(7), 0, since(2, 8)), None);
     }
@@ -118,7 +118,7 @@ mod tests {
         neighbours.handle_lost(0, minute(1));
         assert_eq!(neighbours.handle_answer(minute(2), 1, since(0, 8)), None);
         neighbours.handle_lost(1, minute(3));
-        assert_eq!(neighbours.handle_answer(minute(4), 0, since(2, 8)), None, "it has joined the other one");
+        assert_eq!(neighbours.handle_answer(minute(4), 0, since(2, 8)), None, "it has joined cluster 8");
         neighbours.handle_lost(0, minute(5));
         assert_eq!(neighbours.handle_answer(minute(6), 1, since(4, 8)), None);
     }

@@ -287,7 +287,7 @@ mod tests {
         });
         let held = shared.get().lock().unwrap();
         assert_eq!(*held, 4);
-        // A lock that is free takes no memory: nothing here could wait for another thread.
+        // A free lock is taken without allocating, so the child waits for no other thread.
         let of_child = || i32::try_from(shared.get().try_lock().map_or(99, |value| *value)).unwrap();
         assert_eq!(exit_code_of_child(of_child), 0);
         drop(held);
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(exit_code_of_child(is_open), 0);
         assert_eq!(is_open(), 1, "the parent's own descriptor stays");
         drop(entered);
-        assert_eq!(exit_code_of_child(is_open), 1, "what has left the table is not closed");
+        assert_eq!(exit_code_of_child(is_open), 1, "a descriptor that is no longer in the table stays open");
         drop(ours);
         assert_eq!(peer.read(&mut [0]).unwrap(), 0);
     }

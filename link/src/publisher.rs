@@ -376,7 +376,7 @@ mod tests {
         let mut publisher = Publisher::new(Options::new(endpoint.into(), signer));
         publisher.publish(message("t", "1").lend()).unwrap();
         let link = publisher.link.as_ref().unwrap();
-        // In a PHP with threads, the line's first link has the thread.
+        // In a PHP with threads, the first link of the `SharedLink` has the thread.
         #[cfg(not(feature = "threads"))]
         assert_eq!(link.thread.as_ref().unwrap().thread().name(), Some("orosync-link"));
         let ended = link.ended.clone();

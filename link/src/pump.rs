@@ -308,7 +308,7 @@ mod tests {
     fn a_lone_message_leaves_at_once_and_what_follows_it_is_left_to_the_thread() {
         let (mut pump, mut entrance, mut server) = open();
         let now = Instant::now();
-        assert!(!pump.send_alone(now), "there is none");
+        assert!(!pump.send_alone(now), "no message is waiting");
         push(&mut entrance, &message("t", "1"));
         assert!(pump.send_alone(now));
         assert!(matches!(read(&mut server), PublisherFrame::Publish { messages, .. } if messages.len() == 1));
@@ -317,7 +317,7 @@ mod tests {
         let later = now + FOLLOWS;
         push(&mut entrance, &message("t", "2"));
         assert!(!pump.send_alone(now + FOLLOWS / 2));
-        assert_eq!(entrance.counts().tally().queued, 1, "it waits for the thread");
+        assert_eq!(entrance.counts().tally().queued, 1, "the thread sends it");
         assert!(pump.send_alone(later));
         let tally = entrance.counts().tally();
         assert_eq!((tally.unacknowledged, tally.queued), (2, 0));
@@ -335,7 +335,7 @@ mod tests {
         }
         push(&mut entrance, &message("t", "1"));
         now += FOLLOWS;
-        assert!(!pump.send_alone(now), "a server that acknowledges nothing is the thread's to watch");
+        assert!(!pump.send_alone(now), "the thread watches a server that acknowledges nothing");
         acknowledge(&mut server, 1);
         acknowledge(&mut server, 2);
         assert!(pump.send_alone(now));
@@ -372,7 +372,7 @@ mod tests {
         pump.is_awaited = true;
         push(&mut entrance, &message("t", "2"));
         assert!(!pump.send_alone(Instant::now() + FOLLOWS));
-        assert_eq!(entrance.counts().tally().acknowledged, 0, "the thread tells whoever waits");
+        assert_eq!(entrance.counts().tally().acknowledged, 0, "the thread answers the requester");
     }
 
     #[test]
@@ -385,7 +385,7 @@ mod tests {
         assert!(!pump.send_alone(Instant::now()));
         assert!(matches!(pump.exchange(Instant::now()), Err(LinkError::Broken(_))));
         let tally = entrance.counts().tally();
-        assert_eq!((tally.unacknowledged, tally.queued), (1, 1), "both are sent over the next one");
+        assert_eq!((tally.unacknowledged, tally.queued), (1, 1), "both are sent over the next connection");
     }
 
     /// Sends lone messages until the kernel takes one only in part. Returns their payload and number.
@@ -399,7 +399,7 @@ mod tests {
                 return (payload, sent);
             }
             acknowledge(server, sent);
-            assert!(sent < 10_000, "a socket takes no more");
+            assert!(sent < 10_000, "the kernel accepts all data");
         }
     }
 

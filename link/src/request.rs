@@ -203,7 +203,7 @@ mod tests {
             assert_eq!(next(&mut requests), Asked::Acknowledged(3));
             requests.handle_answered(1);
             requests.handle_acknowledged(2);
-            assert!(requests.is_awaited(Instant::now()), "three are asked for");
+            assert!(requests.is_awaited(Instant::now()), "the request is for three messages");
             requests.handle_acknowledged(3);
             assert!(!requests.is_awaited(Instant::now()));
             assert_eq!(next(&mut requests), Asked::Answers);
@@ -211,7 +211,7 @@ mod tests {
             assert_eq!(next(&mut requests), Asked::Acknowledged(4));
             requests.handle_refused();
         });
-        assert!(requests.are_over(), "nobody can ask any more");
+        assert!(requests.are_over(), "all askers are dropped");
     }
 
     #[test]
@@ -219,10 +219,10 @@ mod tests {
         let (asker, mut requests) = requests();
         let now = Instant::now();
         for _ in 0..2 * MAX_UNHEARD {
-            assert_eq!(asker.ask(Asked::Answers, now, || ()), None, "also if nobody looks at it");
+            assert_eq!(asker.ask(Asked::Answers, now, || ()), None, "it times out unread");
         }
         assert_eq!(next(&mut requests), Asked::Answers);
-        assert!(!requests.is_awaited(now), "nobody waits any more");
+        assert!(!requests.is_awaited(now), "all requests have timed out");
     }
 
     #[test]
@@ -242,10 +242,7 @@ mod tests {
             let answers_too = ask(Asked::Answers, later);
             assert_eq!(next(&mut requests), Asked::Answers);
             requests.handle_probe(8);
-            assert!(
-                requests.time(Instant::now()).unwrap().1 < later,
-                "the time of the one that waits shortest"
-            );
+            assert!(requests.time(Instant::now()).unwrap().1 < later, "the earliest deadline counts");
             requests.handle_acknowledged(3);
             assert_eq!(few.join().unwrap(), Some(Answer::Yes));
             requests.handle_answered(7);
@@ -253,7 +250,7 @@ mod tests {
             assert!(!answers_too.is_finished());
             requests.handle_answered(8);
             assert_eq!(answers_too.join().unwrap(), Some(Answer::Yes));
-            assert!(requests.is_awaited(Instant::now()), "one still waits");
+            assert!(requests.is_awaited(Instant::now()), "one request is still pending");
             requests.handle_refused();
             assert_eq!(many.join().unwrap(), Some(Answer::Refused));
         });

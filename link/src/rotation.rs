@@ -163,7 +163,7 @@ mod tests {
         rotation.handle_failed(Retry::Soon);
         assert_eq!(rotation.current(), 2);
         rotation.handle_failed(Retry::Soon);
-        assert_eq!(rotation.current(), 0, "as any other");
+        assert_eq!(rotation.current(), 0, "its turn is that of any other endpoint");
     }
 
     #[test]

@@ -191,8 +191,8 @@ mod tests {
             }
         });
         let mut publisher = shared_link.publisher();
-        assert_eq!(publisher.status().accepted, 4, "also in a thread that has published nothing");
-        assert!(!publisher.flush(Duration::ZERO), "what other threads have published counts");
+        assert_eq!(publisher.status().accepted, 4, "in a thread that has published nothing");
+        assert!(!publisher.flush(Duration::ZERO), "a flush includes the messages of other threads");
         publisher.publish(message("t", "1").lend()).unwrap();
         assert_eq!(shared_link.shutdown_since(Instant::now()).unwrap().messages, 5);
     }
@@ -244,7 +244,7 @@ mod tests {
         assert!(publisher.is_first_to_report_outages(1));
         assert!(!shared_link.publisher().is_first_to_report_outages(1));
         assert!(shared_link.publisher().is_first_to_report_outages(2));
-        assert!(!publisher.is_first_to_report_outages(1), "one that looked before is late");
+        assert!(!publisher.is_first_to_report_outages(1), "a lower number was reported already");
         assert!(publisher.is_first_to_report_cluster_mismatch());
         assert!(!shared_link.publisher().is_first_to_report_cluster_mismatch());
     }
