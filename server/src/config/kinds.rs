@@ -149,6 +149,7 @@ pub const LOG_FORMAT: Kind<LogFormat> = Kind::words(
 );
 /// The minimum level of log lines, overall and per module.
 pub const LOG_LEVEL: Kind<Targets> = Kind::new("level", log_level);
+
 fn count(value: &Value) -> Result<usize, String> {
     let number = whole(value, notation::count, NotationError::NotACount)?;
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
