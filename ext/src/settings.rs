@@ -276,10 +276,15 @@ impl Written {
             if value.is_null() {
                 continue;
             }
-            let text = (value.is_string() || value.is_long() || value.is_double())
-                .then(|| zend::to_string(value))
-                .flatten()
-                .map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned())
+            // PHP writes small floats with an exponent, which no setting has.
+            let text = value
+                .double()
+                .map(|number| number.to_string())
+                .or_else(|| {
+                    let text =
+                        (value.is_string() || value.is_long()).then(|| zend::to_string(value)).flatten()?;
+                    Some(String::from_utf8_lossy(text.as_bytes()).into_owned())
+                })
                 .ok_or_else(|| {
                     format!("the option \"{name}\" must be a string or a number, {} given", type_name(value))
                 })?;

@@ -78,12 +78,18 @@ pub(crate) enum Retry {
     Elsewhere,
     /// At once after a good connection, then with backoff.
     Soon,
-    /// With the longest delay: retries fail until the configuration changes.
+    /// With the longest delay: retries fail until the configuration changes, or for some time.
     Late,
-    /// With the longest delay, because the server itself refuses this publisher; requesters stop waiting. Any other error may be
+    /// With the longest delay, because the server, or a proxy's policy, refuses this publisher; requesters stop waiting. Any other error may be
     /// gone with the next attempt: a proxy answers 404 or shows another certificate while its upstream restarts.
     Refused,
 }
+
+/// Close code of proxies (RFC 6455, 7.4.1).
+const POLICY_VIOLATION: u16 = 1008;
+
+/// Close code of proxies (IANA's registry of close codes).
+const TRY_AGAIN_LATER: u16 = 1013;
 
 impl LinkError {
     pub(crate) fn retry(&self) -> Retry {
@@ -91,12 +97,13 @@ impl LinkError {
             Self::Unacknowledged(_) => Retry::Elsewhere,
             Self::Refused { .. } => Retry::Refused,
             Self::Tls(_) | Self::Ticket(_) => Retry::Late,
-            // Other codes are those of proxies, or of a later version of the server.
-            Self::Closed { code, .. } => {
-                let should_reconnect =
-                    CloseReason::from_code(*code).is_none_or(CloseReason::should_reconnect);
-                if should_reconnect { Retry::Soon } else { Retry::Refused }
-            }
+            Self::Closed { code, .. } => match CloseReason::from_code(*code) {
+                Some(reason) if !reason.should_reconnect() => Retry::Refused,
+                None if *code == POLICY_VIOLATION => Retry::Refused,
+                None if *code == TRY_AGAIN_LATER => Retry::Late,
+                // Unknown codes are those of proxies, or of a later version of the server.
+                _ => Retry::Soon,
+            },
             Self::Resolve { .. }
             | Self::Connect(_)
             | Self::NoAnswer(_)
@@ -145,7 +152,9 @@ mod tests {
         let closed = |code| LinkError::Closed { code, reason: String::new() };
         assert_eq!(closed(1001).retry(), Retry::Soon);
         assert_eq!(closed(1006).retry(), Retry::Soon);
-        assert_eq!(closed(1013).retry(), Retry::Soon);
+        assert_eq!(closed(1008).retry(), Retry::Refused);
+        assert_eq!(closed(1013).retry(), Retry::Late);
+        assert_eq!(closed(3000).retry(), Retry::Soon);
         assert_eq!(closed(1009).retry(), Retry::Refused);
         let refused = LinkError::Refused { status: 401, answer: Answer::from_body(b"") };
         assert_eq!(refused.retry(), Retry::Refused);

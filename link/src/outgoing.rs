@@ -2,7 +2,7 @@
 //!
 //! Copies each message once, and masks the copy while it is in the first-level cache. tungstenite, which reads and writes
 //! control frames, would need a contiguous frame, copy it, and mask the copy in another pass. Owns the frame's memory, which the
-//! next frame reuses. Bound: one frame.
+//! next frame reuses. Bound: one frame; the memory of a large one is released when a smaller one follows.
 
 use std::io::{self, Write};
 
@@ -21,6 +21,9 @@ const MAX_SHORT: u8 = 125;
 /// Size of the longest header of a client's frame.
 const MAX_HEADER: usize = 2 + 8 + 4;
 
+/// Memory above this size, which a burst needed, is not kept for smaller frames.
+const MAX_KEPT_BYTES: usize = 64 << 10;
+
 pub(crate) struct Outgoing {
     bytes: Vec<u8>,
     written: usize,
@@ -35,10 +38,14 @@ impl Outgoing {
 
     /// Begins a frame with `length` bytes of payload in these parts. Only when the last one is written.
     pub(crate) fn fill<'a>(&mut self, length: usize, parts: impl Iterator<Item = &'a [u8]>) {
+        debug_assert_eq!(self.written, self.bytes.len(), "the last frame is written");
         let mask = self.masks.next_u32();
         self.written = 0;
         self.bytes.clear();
-        self.bytes.reserve(MAX_HEADER + length);
+        if self.bytes.capacity() > MAX_KEPT_BYTES && MAX_HEADER + length <= MAX_KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
+        self.bytes.reserve_exact(MAX_HEADER + length);
         self.bytes.push(BINARY);
         match (u8::try_from(length), u16::try_from(length)) {
             (Ok(short @ ..=MAX_SHORT), _) => self.bytes.push(MASKED | short),
@@ -169,5 +176,17 @@ mod tests {
         assert_eq!(capacity, 1000 + MAX_HEADER);
         outgoing.fill(10, [&[0; 10][..]].into_iter());
         assert_eq!((outgoing.bytes.as_ptr(), outgoing.bytes.capacity()), (place, capacity));
+    }
+
+    #[test]
+    fn the_memory_of_a_large_frame_is_kept_for_large_frames_only() {
+        let mut outgoing = Outgoing::new();
+        let large = vec![0; 2 * MAX_KEPT_BYTES];
+        outgoing.fill(large.len(), [&large[..]].into_iter());
+        let place = outgoing.bytes.as_ptr();
+        outgoing.fill(MAX_KEPT_BYTES, [&large[..MAX_KEPT_BYTES]].into_iter());
+        assert_eq!(outgoing.bytes.as_ptr(), place);
+        outgoing.fill(10, [&large[..10]].into_iter());
+        assert!(outgoing.bytes.capacity() <= MAX_KEPT_BYTES, "{}", outgoing.bytes.capacity());
     }
 }

@@ -154,7 +154,11 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.write(bytes),
-            Self::Tls(stream) => stream.write(bytes),
+            // rustls takes nothing while its buffer is full, and reports the blocked socket only if there was nothing to read.
+            Self::Tls(stream) => match stream.write(bytes)? {
+                0 if !bytes.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
+                taken => Ok(taken),
+            },
         }
     }
 
@@ -162,6 +166,80 @@ impl Write for Stream {
         match self {
             Self::Plain(socket) => socket.flush(),
             Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+    use std::time::Duration;
+
+    use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
+
+    use super::*;
+
+    /// Both ends of a TLS connection after its handshake.
+    fn tls_pair() -> (Stream, StreamOwned<ServerConnection, UnixStream>) {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = certified.cert.der().clone();
+        let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()).into();
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let server = thread::spawn(move || {
+            let mut server = StreamOwned::new(ServerConnection::new(Arc::new(server)).unwrap(), theirs);
+            server.conn.complete_io(&mut server.sock).unwrap();
+            server
+        });
+        ours.set_nonblocking(true).unwrap();
+        let fd = Arc::new(OwnedFd::from(ours));
+        let socket = Socket { _in_child: ClosedInChild::enter(&fd), fd, written: 0 };
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = StreamOwned::new(ClientConnection::new(Arc::new(client), name).unwrap(), socket);
+        while client.conn.is_handshaking() {
+            match client.conn.complete_io(&mut client.sock) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                other => drop(other.unwrap()),
+            }
+        }
+        (Stream::Tls(Box::new(client)), server.join().unwrap())
+    }
+
+    #[test]
+    fn a_full_tls_buffer_blocks_even_if_there_is_something_to_read() {
+        let (mut client, mut server) = tls_pair();
+        let large = vec![0; 1 << 20];
+        let mut is_blocked = false;
+        for _ in 0..50 {
+            while !is_blocked {
+                is_blocked =
+                    client.write(&large).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            }
+            server.write_all(b"x").unwrap();
+            server.flush().unwrap();
+            match client.write(&large) {
+                Ok(taken) => assert!(taken > 0, "tungstenite would end the connection"),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            // The message, or nothing: a write may have read it.
+            let _ = client.read(&mut [0; 16]);
         }
     }
 }

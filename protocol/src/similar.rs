@@ -6,8 +6,14 @@ use strsim::normalized_damerau_levenshtein;
 /// `limit.topics` and `limits.topics` 0.92, `port` and `bind` 0.
 const MIN_SIMILARITY: f64 = 0.6;
 
+/// Longer names are not compared: the memory of a comparison grows with their length.
+const MAX_BYTES: usize = 100;
+
 /// The name of `known` that is most similar to `name`, if any is similar enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > MAX_BYTES {
+        return None;
+    }
     known
         .into_iter()
         .map(|candidate| (similarity(name, candidate), candidate))
@@ -67,6 +73,7 @@ mod tests {
     fn an_error_suggests_a_similar_name_or_lists_all() {
         assert_eq!(did_you_mean("bnid", KNOWN), ". Did you mean \"bind\"?");
         assert_eq!(did_you_mean("port", KNOWN), "");
+        assert_eq!(nearest(&"x".repeat(MAX_BYTES + 1), ["x".repeat(MAX_BYTES).as_str()]), None);
         assert_eq!(did_you_mean_or_all("exclud", &["exclude", "eligible"]), ". Did you mean \"exclude\"?");
         assert_eq!(
             did_you_mean_or_all("colour", &["exclude", "eligible"]),

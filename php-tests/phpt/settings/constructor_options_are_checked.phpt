@@ -20,7 +20,7 @@ $try('unix:/x', ['secret' => $secret, 'queue_messages' => null, 'queue_bytes' =>
 foreach (['2M', '2048k', ' 1G ', '2097152'] as $size) {
     $try('unix:/x', ['secret' => $secret, 'queue_bytes' => $size]);
 }
-foreach (['0', '0.5', '500ms', '30s', '1m'] as $time) {
+foreach (['0', '0.5', '500ms', '30s', '1m', 5.0E-5] as $time) {
     $try('unix:/x', ['secret' => $secret, 'shutdown_timeout' => $time]);
 }
 --EXPECT--
@@ -30,6 +30,7 @@ Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the 
 Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the option "connect_timeout" = "99.5": out of bounds. Write 0.001 to 60
 Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the option "secret" and the option "secret_file" are both set. Keep one of the two
 Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the endpoint: "http://x/" is not an endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket
+nothing
 nothing
 nothing
 nothing

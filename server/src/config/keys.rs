@@ -173,7 +173,7 @@ keys! {
         "Maximum size of a message from a browser.";
     OUTBOUND_BYTES: usize = kinds::SIZE.within(Range::between(64 * KIB, 1024 * MIB)), "limits.outbound_bytes", "'1M'",
         "Maximum size of a session's outbound queue. A session whose client reads too slowly is closed (4008).";
-    SUBSCRIPTIONS: usize = kinds::COUNT.within(Range::at_least(1)), "limits.subscriptions", "100",
+    SUBSCRIPTIONS: usize = kinds::COUNT.within(Range::between(1, MAX_RATE as usize)), "limits.subscriptions", "100",
         "Maximum number of subscriptions per session.";
     MESSAGES_PER_SECOND: u32 = kinds::SMALL_COUNT.within(Range::between(1, MAX_RATE)), "limits.messages_per_second", "50",
         "Maximum sustained rate of messages per second from one browser. A session that sends more is closed (4009).";
