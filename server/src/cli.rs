@@ -76,7 +76,7 @@ pub enum Command {
         #[arg(long)]
         defaults: bool,
     },
-    /// Create a ticket and print it
+    /// Issue a ticket and print it
     Ticket(TicketArgs),
     /// Publish messages and wait until the server has acknowledged them
     Publish(PublishArgs),
