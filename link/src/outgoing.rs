@@ -163,6 +163,7 @@ mod tests {
         let mut outgoing = Outgoing::new();
         let mut frame = || {
             outgoing.fill(4, [&b"same"[..]].into_iter());
+            outgoing.write_to(&mut io::sink()).unwrap();
             outgoing.bytes.clone()
         };
         assert_ne!(frame(), frame());
@@ -172,6 +173,7 @@ mod tests {
     fn the_next_frame_reuses_the_memory() {
         let mut outgoing = Outgoing::new();
         outgoing.fill(1000, [&[0; 1000][..]].into_iter());
+        outgoing.write_to(&mut io::sink()).unwrap();
         let (place, capacity) = (outgoing.bytes.as_ptr(), outgoing.bytes.capacity());
         assert_eq!(capacity, 1000 + MAX_HEADER);
         outgoing.fill(10, [&[0; 10][..]].into_iter());
@@ -183,8 +185,10 @@ mod tests {
         let mut outgoing = Outgoing::new();
         let large = vec![0; 2 * MAX_KEPT_BYTES];
         outgoing.fill(large.len(), [&large[..]].into_iter());
+        outgoing.write_to(&mut io::sink()).unwrap();
         let place = outgoing.bytes.as_ptr();
         outgoing.fill(MAX_KEPT_BYTES, [&large[..MAX_KEPT_BYTES]].into_iter());
+        outgoing.write_to(&mut io::sink()).unwrap();
         assert_eq!(outgoing.bytes.as_ptr(), place);
         outgoing.fill(10, [&large[..10]].into_iter());
         assert!(outgoing.bytes.capacity() <= MAX_KEPT_BYTES, "{}", outgoing.bytes.capacity());
