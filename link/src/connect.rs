@@ -44,8 +44,8 @@ pub(crate) trait Interruption {
     /// Whether the publisher is shutting down.
     fn is_stopped(&self) -> bool;
 
-    /// Deadline of an attempt started at `begun`, such that a waiting requester still has time for another endpoint.
-    fn latest(&self, begun: Instant, now: Instant) -> Option<Instant>;
+    /// When to give up an attempt started at `begun`, so that a waiting requester has time for another endpoint.
+    fn failover_deadline(&self, begun: Instant, now: Instant) -> Option<Instant>;
 }
 
 /// A successful attempt.
@@ -290,11 +290,11 @@ impl Waiter<'_> {
             return Ok(Woken::Stopped);
         }
         let now = Instant::now();
-        let latest = self.interruption.latest(self.begun, now).filter(|latest| *latest < self.deadline);
-        let left = latest.unwrap_or(self.deadline).saturating_duration_since(now);
+        let failover = self.interruption.failover_deadline(self.begun, now).filter(|at| *at < self.deadline);
+        let left = failover.unwrap_or(self.deadline).saturating_duration_since(now);
         if left.is_zero() {
-            return Err(match latest {
-                Some(latest) => LinkError::NotInTime(latest.saturating_duration_since(self.begun)),
+            return Err(match failover {
+                Some(failover) => LinkError::NotInTime(failover.saturating_duration_since(self.begun)),
                 None => LinkError::NoAnswer(self.timeout),
             });
         }
@@ -390,7 +390,7 @@ mod tests {
     /// Interrupts with fixed answers: whether stopped, and the time allowed.
     struct Interrupts {
         stopped: bool,
-        latest: Option<Duration>,
+        failover_after: Option<Duration>,
     }
 
     impl Interruption for Interrupts {
@@ -398,12 +398,12 @@ mod tests {
             self.stopped
         }
 
-        fn latest(&self, begun: Instant, _: Instant) -> Option<Instant> {
-            self.latest.map(|latest| begun + latest)
+        fn failover_deadline(&self, begun: Instant, _: Instant) -> Option<Instant> {
+            self.failover_after.map(|time| begun + time)
         }
     }
 
-    const NOTHING: Interrupts = Interrupts { stopped: false, latest: None };
+    const NOTHING: Interrupts = Interrupts { stopped: false, failover_after: None };
 
     fn connect(endpoint: &Endpoint, ca: &str) -> Result<Option<Connected>, LinkError> {
         connect_by(resolve, endpoint, ca)
@@ -513,7 +513,7 @@ mod tests {
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let doorbell = Doorbell::new();
         doorbell.install().unwrap();
-        let stopped = Interrupts { stopped: true, latest: None };
+        let stopped = Interrupts { stopped: true, failover_after: None };
         let attempt = Connector::new(&options(&endpoint)).connect(&endpoint, "ticket", &doorbell, &stopped);
         assert!(attempt.unwrap().is_none());
     }
@@ -524,11 +524,11 @@ mod tests {
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let doorbell = Doorbell::new();
         doorbell.install().unwrap();
-        let latest = Some(Duration::from_millis(20));
-        let hurried = Interrupts { stopped: false, latest };
-        let attempt = Connector::new(&options(&endpoint)).connect(&endpoint, "ticket", &doorbell, &hurried);
+        let failover_after = Some(Duration::from_millis(20));
+        let awaited = Interrupts { stopped: false, failover_after };
+        let attempt = Connector::new(&options(&endpoint)).connect(&endpoint, "ticket", &doorbell, &awaited);
         let error = attempt.err().unwrap();
-        assert!(matches!(error, LinkError::NotInTime(time) if Some(time) == latest), "{error}");
+        assert!(matches!(error, LinkError::NotInTime(time) if Some(time) == failover_after), "{error}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl Interruption for Uninterrupted {
         false
     }
 
-    fn latest(&self, _begun: Instant, _now: Instant) -> Option<Instant> {
+    fn failover_deadline(&self, _begun: Instant, _now: Instant) -> Option<Instant> {
         None
     }
 }

@@ -29,14 +29,14 @@ use crate::status::{Refusal, State, Undeliverable};
 use crate::window::{Publish, Window};
 
 /// The link is given up if it has sent messages and for this time nothing was acknowledged or taken by the kernel, and the
-/// server did not ask for patience.
+/// server did not ping.
 const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// With several endpoints, the time for which one may ask for patience until it sends its Welcome, or acknowledges something,
-/// or the kernel takes bytes. Then another endpoint is tried, which may accept the messages at once. After this time a node's
-/// `/readyz` reports that it has lost Redis. It is longer than outages of all nodes that last 5 s, such as a failover. A sole
-/// endpoint is kept; that it does not acknowledge is reported.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// An endpoint is stalled if it pings, but for this time has sent no Welcome, or acknowledged nothing while the kernel took no
+/// bytes. Then another endpoint is tried, which may accept the messages at once. After this time a node's `/readyz` reports that
+/// it has lost Redis. It is longer than outages of all nodes that last 5 s, such as a failover. A sole endpoint is kept, and the
+/// stall is reported.
+const STALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Idle time after which a ping is sent. Together with [`PING_TIMEOUT`], a half-open link is noticed within 5 s. It is far
 /// below the 60 s after which common proxies close an idle connection.
@@ -49,7 +49,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const GOOD_CONNECTION: Duration = Duration::from_secs(1);
 
 /// Maximum delay of the next attempt while somebody waits in `flush()` or `check()`.
-const HURRY: Duration = Duration::from_millis(100);
+const MAX_AWAITED_DELAY: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -60,16 +60,16 @@ pub(crate) struct Machine {
     rotation: Rotation,
     neighbours: Neighbours,
     backoff: Backoff,
-    /// Failed attempts since the last success, including links given up after [`PATIENCE`].
+    /// Failed attempts since the last success, including links given up after [`STALL_TIMEOUT`].
     failed_attempts: usize,
-    doubt: Doubt,
+    stall: Stall,
     /// The last requested probe.
     probe: u64,
 }
 
-/// What was missing when [`PATIENCE`] last expired. Its arrival resets the doubt.
+/// What was missing when an endpoint last stalled. Its arrival ends the stall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Doubt {
+enum Stall {
     None,
     Welcome,
     /// A clustered node sends its Welcome even while it does not acknowledge.
@@ -90,10 +90,10 @@ struct Greeting {
     hello_sent: bool,
     /// Start of the attempt.
     started: Instant,
-    /// When the server last asked for patience, or the start of the attempt.
-    plea: Instant,
-    /// Deadline for the sake of a waiting requester.
-    hurry: Option<Instant>,
+    /// When the server last pinged, or the start of the attempt.
+    last_server_ping: Instant,
+    /// When to switch to another endpoint, so that a waiting requester has time for it.
+    failover_deadline: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -106,10 +106,10 @@ struct Open {
     progress: Instant,
     /// When a message was last acknowledged, or the first message was sent after a full acknowledgement.
     acknowledged: Instant,
-    /// When the server last asked for patience.
-    plea: Instant,
-    /// When to switch to another endpoint for the sake of a waiting requester, if the server asks for patience.
-    hurry: Option<Instant>,
+    /// When the server last pinged.
+    last_server_ping: Instant,
+    /// When to switch to another endpoint, if this one pings, so that a waiting requester has time for it.
+    failover_deadline: Option<Instant>,
     /// Whether a ping must be sent.
     ping_due: bool,
     /// When the oldest unanswered ping was sent. A newer ping, sent by a probe, does not reset it.
@@ -171,7 +171,7 @@ impl Machine {
             rotation,
             backoff: Backoff::default(),
             failed_attempts: 0,
-            doubt: Doubt::None,
+            stall: Stall::None,
             probe: 0,
         }
     }
@@ -209,13 +209,18 @@ impl Machine {
 
     /// Whether all endpoints have failed, some because they do not acknowledge, and nothing was acknowledged since.
     pub(crate) fn is_stalled(&self) -> bool {
-        self.doubt > Doubt::None && self.failed_attempts >= self.rotation.count()
+        self.stall > Stall::None && self.failed_attempts >= self.rotation.count()
     }
 
     /// The handshake is complete. `started` is the start of the attempt.
     pub(crate) fn handle_connected(&mut self, started: Instant) {
         if let Phase::Connecting = self.phase {
-            self.phase = Phase::Greeting(Greeting { hello_sent: false, started, plea: started, hurry: None });
+            self.phase = Phase::Greeting(Greeting {
+                hello_sent: false,
+                started,
+                last_server_ping: started,
+                failover_deadline: None,
+            });
         }
     }
 
@@ -229,7 +234,7 @@ impl Machine {
     pub(crate) fn handle_lost(&mut self, now: Instant, retry: Retry, random: f64) -> Lost {
         let has_failed = retry == Retry::Elsewhere || !self.is_open();
         if retry == Retry::Elsewhere {
-            self.doubt();
+            self.record_stall();
         }
         match &self.phase {
             Phase::Connecting | Phase::Greeting(_) => {}
@@ -253,9 +258,9 @@ impl Machine {
         Lost { outage_begins, all_refuse: retry == Retry::Refused }
     }
 
-    /// Records that [`PATIENCE`] has expired.
-    fn doubt(&mut self) {
-        self.doubt = self.doubt.max(if self.is_open() { Doubt::Acknowledgement } else { Doubt::Welcome });
+    /// Records what the current endpoint has not sent in time.
+    fn record_stall(&mut self) {
+        self.stall = self.stall.max(if self.is_open() { Stall::Acknowledgement } else { Stall::Welcome });
     }
 
     /// Handles a frame from the server.
@@ -265,8 +270,8 @@ impl Machine {
                 let freed =
                     accepted.map_or(Ok(Budget::default()), |accepted| self.window.acknowledge(accepted))?;
                 self.phase = Phase::Open(Open::new(now));
-                if self.doubt < Doubt::Acknowledgement {
-                    (self.failed_attempts, self.doubt) = (0, Doubt::None);
+                if self.stall < Stall::Acknowledgement {
+                    (self.failed_attempts, self.stall) = (0, Stall::None);
                 }
                 self.handle_freed(freed);
                 Ok(Heard { freed, welcomed: true, undeliverable: None })
@@ -295,7 +300,7 @@ impl Machine {
     /// This budget was acknowledged.
     fn handle_freed(&mut self, freed: Budget) {
         if freed.messages > 0 {
-            (self.failed_attempts, self.doubt) = (0, Doubt::None);
+            (self.failed_attempts, self.stall) = (0, Stall::None);
             self.rotation.handle_acknowledged();
         }
     }
@@ -312,14 +317,14 @@ impl Machine {
         Some(probe)
     }
 
-    /// Handles a ping, by which the server asks for patience. It sends one per second while our messages wait in it, and does
-    /// not read further ones meanwhile.
+    /// Handles a ping, which extends the deadline. The server sends one per second while our messages wait in it, and does not
+    /// read further ones meanwhile.
     pub(crate) fn handle_server_ping(&mut self, now: Instant) {
         match &mut self.phase {
-            Phase::Greeting(greeting) => greeting.plea = now,
+            Phase::Greeting(greeting) => greeting.last_server_ping = now,
             Phase::Open(open) => {
                 open.heard = now;
-                open.plea = now;
+                open.last_server_ping = now;
                 open.unanswered = open.unanswered.map(|_| now);
             }
             Phase::Connecting | Phase::Waiting { .. } | Phase::Closing => {}
@@ -350,19 +355,25 @@ impl Machine {
         }
     }
 
-    /// Somebody waits for the link, at least until the next step. `latest` returns the deadline of an attempt, given its start
-    /// and the number of endpoints that have not failed, including the current one.
-    pub(crate) fn handle_hurry(&mut self, now: Instant, latest: impl Fn(Instant, usize) -> Option<Instant>) {
+    /// Somebody waits for the link, at least until the next step. `failover_deadline` returns when to switch to another endpoint,
+    /// given the start of the attempt and the number of endpoints that have not failed, including the current one.
+    pub(crate) fn handle_awaited(
+        &mut self,
+        now: Instant,
+        failover_deadline: impl Fn(Instant, usize) -> Option<Instant>,
+    ) {
         let left = self.rotation.left();
         match &mut self.phase {
-            Phase::Waiting { until, .. } => *until = (*until).min(now + HURRY),
-            Phase::Greeting(greeting) => greeting.hurry = latest(greeting.started, left),
+            Phase::Waiting { until, .. } => *until = (*until).min(now + MAX_AWAITED_DELAY),
+            Phase::Greeting(greeting) => {
+                greeting.failover_deadline = failover_deadline(greeting.started, left);
+            }
             Phase::Open(open) => {
                 // Counts all endpoints, as if the connection were lost now: those that had failed before a good connection may
                 // be available again. Not if another endpoint was just left for this one: then this one gets all the time.
                 let are_all_left = self.failed_attempts == 0 && open.is_good(now);
                 let left = if are_all_left { self.rotation.count() } else { left };
-                open.hurry = latest(open.acknowledged, left);
+                open.failover_deadline = failover_deadline(open.acknowledged, left);
             }
             Phase::Connecting | Phase::Closing => {}
         }
@@ -403,7 +414,7 @@ impl Machine {
 
     /// Returns the next action besides writing.
     pub(crate) fn poll_step(&mut self, now: Instant) -> Step {
-        let patience = self.patience();
+        let stall_timeout = self.stall_timeout();
         let step = match &mut self.phase {
             Phase::Connecting => Step::Connect,
             Phase::Waiting { until, .. } if *until <= now => {
@@ -411,11 +422,11 @@ impl Machine {
                 Step::Connect
             }
             Phase::Waiting { until, .. } => Step::Rest(Some(*until)),
-            Phase::Greeting(greeting) => greeting.poll_step(now, self.connect_timeout, patience),
+            Phase::Greeting(greeting) => greeting.poll_step(now, self.connect_timeout, stall_timeout),
             Phase::Open(open) => {
-                let hurry = open.hurry.take();
+                let failover_deadline = open.failover_deadline.take();
                 if self.window.awaits_acknowledgement() {
-                    open.poll_overdue(now, patience, hurry)
+                    open.poll_overdue(now, stall_timeout, failover_deadline)
                 } else {
                     open.poll_ping(now)
                 }
@@ -424,7 +435,7 @@ impl Machine {
         };
         match step {
             Step::GiveUp(error @ LinkError::Unacknowledged(_)) if self.is_only() => {
-                self.doubt();
+                self.record_stall();
                 let outage_begins = self.failed_attempts == 0;
                 self.failed_attempts = self.failed_attempts.max(1);
                 Step::Complain { error, outage_begins }
@@ -433,9 +444,9 @@ impl Machine {
         }
     }
 
-    /// How long an endpoint may ask for patience. No limit for a sole endpoint once its silence was reported.
-    fn patience(&self) -> Option<Duration> {
-        (!self.is_only() || !self.is_stalled()).then_some(PATIENCE)
+    /// [`STALL_TIMEOUT`], or no limit for a sole endpoint whose stall was reported.
+    fn stall_timeout(&self) -> Option<Duration> {
+        (!self.is_only() || !self.is_stalled()).then_some(STALL_TIMEOUT)
     }
 
     fn is_only(&self) -> bool {
@@ -456,26 +467,26 @@ fn undeliverable(refusals: &Refusals, topic: &str, freed: Budget) -> Option<Unde
 }
 
 impl Greeting {
-    fn poll_step(&mut self, now: Instant, timeout: Duration, patience: Option<Duration>) -> Step {
-        let hurry = self.hurry.take();
-        if let Some(latest) = hurry
-            && latest <= now
+    fn poll_step(&mut self, now: Instant, timeout: Duration, stall_timeout: Option<Duration>) -> Step {
+        let failover_deadline = self.failover_deadline.take();
+        if let Some(failover) = failover_deadline
+            && failover <= now
         {
-            return Step::GiveUp(LinkError::Unacknowledged(latest - self.started));
+            return Step::GiveUp(LinkError::Unacknowledged(failover - self.started));
         }
-        let mut deadline = self.plea + timeout;
-        if self.plea > self.started
-            && let Some(patience) = patience.map(|patience| patience.max(timeout))
+        let mut deadline = self.last_server_ping + timeout;
+        if self.last_server_ping > self.started
+            && let Some(stall_timeout) = stall_timeout.map(|stall_timeout| stall_timeout.max(timeout))
         {
-            if self.started + patience <= now {
-                return Step::GiveUp(LinkError::Unacknowledged(patience));
+            if self.started + stall_timeout <= now {
+                return Step::GiveUp(LinkError::Unacknowledged(stall_timeout));
             }
-            deadline = deadline.min(self.started + patience);
+            deadline = deadline.min(self.started + stall_timeout);
         }
         if deadline <= now {
             return Step::GiveUp(LinkError::NoAnswer(timeout));
         }
-        Step::Rest(Some(hurry.map_or(deadline, |latest| latest.min(deadline))))
+        Step::Rest(Some(failover_deadline.map_or(deadline, |failover| failover.min(deadline))))
     }
 }
 
@@ -486,8 +497,8 @@ impl Open {
             heard: now,
             progress: now,
             acknowledged: now,
-            plea: now,
-            hurry: None,
+            last_server_ping: now,
+            failover_deadline: None,
             ping_due: false,
             unanswered: None,
         }
@@ -504,27 +515,32 @@ impl Open {
         }
     }
 
-    /// The next action while messages are unacknowledged. `patience` limits how long an endpoint may ask for patience; a
-    /// waiting requester shortens it.
-    fn poll_overdue(&mut self, now: Instant, patience: Option<Duration>, hurry: Option<Instant>) -> Step {
-        let hurry = hurry.filter(|_| self.plea > self.acknowledged);
-        if let Some(latest) = hurry
-            && latest <= now
+    /// The next action while messages are unacknowledged. An endpoint that pings is given up after `stall_timeout`, or at
+    /// `failover_deadline`, if that is earlier.
+    fn poll_overdue(
+        &mut self,
+        now: Instant,
+        stall_timeout: Option<Duration>,
+        failover_deadline: Option<Instant>,
+    ) -> Step {
+        let failover_deadline = failover_deadline.filter(|_| self.last_server_ping > self.acknowledged);
+        if let Some(failover) = failover_deadline
+            && failover <= now
         {
-            return Step::GiveUp(LinkError::Unacknowledged(latest - self.acknowledged));
+            return Step::GiveUp(LinkError::Unacknowledged(failover - self.acknowledged));
         }
-        let timeout = self.progress.max(self.plea) + ACKNOWLEDGEMENT_TIMEOUT;
+        let timeout = self.progress.max(self.last_server_ping) + ACKNOWLEDGEMENT_TIMEOUT;
         if timeout <= now {
             return Step::GiveUp(LinkError::NotAcknowledged(ACKNOWLEDGEMENT_TIMEOUT));
         }
-        let deadline = match patience {
-            Some(patience) if self.progress + patience <= now => {
-                return Step::GiveUp(LinkError::Unacknowledged(patience));
+        let deadline = match stall_timeout {
+            Some(stall_timeout) if self.progress + stall_timeout <= now => {
+                return Step::GiveUp(LinkError::Unacknowledged(stall_timeout));
             }
-            Some(patience) => timeout.min(self.progress + patience),
+            Some(stall_timeout) => timeout.min(self.progress + stall_timeout),
             None => timeout,
         };
-        let deadline = hurry.map_or(deadline, |latest| latest.min(deadline));
+        let deadline = failover_deadline.map_or(deadline, |failover| failover.min(deadline));
         match self.poll_ping(now) {
             Step::Rest(ping) => Step::Rest(Some(ping.map_or(deadline, |ping| ping.min(deadline)))),
             other => other,

@@ -6,7 +6,7 @@
 //! bounded table of atomics: if the child kept the parent's socket, the server could not see the parent's end.
 //!
 //! glibc's resolver has locks that a fork copies in their current state: the child could never resolve a name again. So a fork
-//! waits for a link thread in the resolver, and no thread enters it meanwhile. The fork waits at most [`RESOLVER_PATIENCE`]: a
+//! waits for a link thread in the resolver, and no thread enters it meanwhile. The fork waits at most [`RESOLVER_TIMEOUT`]: a
 //! thread that stays longer waits for the network and holds no lock.
 #![expect(
     unsafe_code,
@@ -32,7 +32,7 @@ const MAX_DESCRIPTORS: usize = 128;
 const NONE: i32 = -1;
 
 /// Maximum time that a fork waits for the resolver.
-const RESOLVER_PATIENCE: Duration = Duration::from_millis(100);
+const RESOLVER_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Polling interval while waiting for the resolver, or for a fork.
 const RESOLVER_NAP: Duration = Duration::from_micros(100);
@@ -72,7 +72,7 @@ extern "C" fn before_fork() {
     // Before reading the other counter; `between_forks` has the other half.
     FORKING.fetch_add(1, Ordering::SeqCst);
     let begun = Instant::now();
-    while RESOLVING.load(Ordering::SeqCst) > 0 && begun.elapsed() < RESOLVER_PATIENCE {
+    while RESOLVING.load(Ordering::SeqCst) > 0 && begun.elapsed() < RESOLVER_TIMEOUT {
         thread::sleep(RESOLVER_NAP);
     }
 }

@@ -21,7 +21,7 @@ struct Standing {
     has_failed: bool,
     /// Positive if the endpoint was reachable but did not acknowledge, until it does. Counts down with failures of others: it
     /// may have recovered meanwhile.
-    doubts: usize,
+    penalty: usize,
 }
 
 impl Rotation {
@@ -59,7 +59,7 @@ impl Rotation {
 
     /// The current endpoint has acknowledged messages.
     pub(crate) fn handle_acknowledged(&mut self) {
-        self.endpoints[self.current].doubts = 0;
+        self.endpoints[self.current].penalty = 0;
     }
 
     /// The current endpoint has failed: moves on to the next. Returns when to start another round if this one is over.
@@ -69,12 +69,12 @@ impl Rotation {
         let count = self.count();
         for (number, endpoint) in self.endpoints.iter_mut().enumerate() {
             if number != self.current {
-                endpoint.doubts = endpoint.doubts.saturating_sub(1);
+                endpoint.penalty = endpoint.penalty.saturating_sub(1);
                 continue;
             }
             endpoint.has_failed = true;
             if retry == Retry::Elsewhere {
-                endpoint.doubts = count;
+                endpoint.penalty = count;
             }
         }
         let is_over = self.left() == 0;
@@ -90,7 +90,7 @@ impl Rotation {
         let count = self.count();
         let behind = (1..=count).map(|distance| (self.current + distance) % count);
         let left = behind.filter(|number| !self.endpoints[*number].has_failed);
-        left.min_by_key(|number| self.endpoints[*number].doubts > 0).unwrap_or(self.current)
+        left.min_by_key(|number| self.endpoints[*number].penalty > 0).unwrap_or(self.current)
     }
 }
 

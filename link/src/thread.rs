@@ -197,8 +197,9 @@ impl Worker {
         }
         if self.requests.is_awaited(now) {
             let requests = &self.requests;
-            pump.machine
-                .handle_hurry(now, |begun, endpoints| Hurry { requests, endpoints }.latest(begun, now));
+            pump.machine.handle_awaited(now, |begun, endpoints| {
+                RequestInterruption { requests, endpoints }.failover_deadline(begun, now)
+            });
         }
         are_over
     }
@@ -208,9 +209,10 @@ impl Worker {
         let Some(endpoint) = self.options.endpoints.get(index) else { return };
         self.shared.record.set_endpoint(index);
         self.shared.record.set_state(pump.machine.state());
-        let asker = Hurry { requests: &self.requests, endpoints: left };
-        let attempt = ticket(&self.options)
-            .and_then(|ticket| self.connector.connect(endpoint, &ticket, &self.shared.doorbell, &asker));
+        let interruption = RequestInterruption { requests: &self.requests, endpoints: left };
+        let attempt = ticket(&self.options).and_then(|ticket| {
+            self.connector.connect(endpoint, &ticket, &self.shared.doorbell, &interruption)
+        });
         match attempt {
             Ok(Some(Connected { begun, transport, membership })) => {
                 pump.transport = Some(transport);
@@ -303,18 +305,18 @@ impl Worker {
 }
 
 /// Ends an attempt early: on shutdown, or when a waiting requester needs the remaining time for another endpoint.
-struct Hurry<'a> {
+struct RequestInterruption<'a> {
     requests: &'a Requests,
     /// Number of endpoints that have not failed in this round, including the current one.
     endpoints: usize,
 }
 
-impl Interruption for Hurry<'_> {
+impl Interruption for RequestInterruption<'_> {
     fn is_stopped(&self) -> bool {
         self.requests.are_over()
     }
 
-    fn latest(&self, begun: Instant, now: Instant) -> Option<Instant> {
+    fn failover_deadline(&self, begun: Instant, now: Instant) -> Option<Instant> {
         let (asked, deadline) = self.requests.time(now).filter(|_| self.endpoints > 1)?;
         let begun = begun.max(asked);
         let left = deadline.saturating_duration_since(begun);

@@ -179,9 +179,9 @@ impl Load {
                 opening += 1;
                 due += interval;
             }
-            let patience =
+            let timeout =
                 if waiting.is_empty() { SILENCE } else { due.saturating_duration_since(Instant::now()) };
-            self.poll.poll(&mut self.events, Some(patience)).or_else(|error| {
+            self.poll.poll(&mut self.events, Some(timeout)).or_else(|error| {
                 if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
             })?;
             for event in &self.events {

@@ -81,7 +81,7 @@ impl Link {
         let until = self.now + time;
         while self.now < until {
             assert!(
-                matches!(self.step(), Step::Rest(Some(due)) if due <= self.now + PATIENCE.max(self.machine.connect_timeout))
+                matches!(self.step(), Step::Rest(Some(due)) if due <= self.now + STALL_TIMEOUT.max(self.machine.connect_timeout))
             );
             while self.transmit_any().is_some() {}
             self.now += Duration::from_secs(1);
@@ -256,9 +256,9 @@ fn the_pings_of_a_slow_server_extend_the_deadline() {
     link.transmit();
     link.machine.handle_probe(1);
     assert!(matches!(link.transmit_any(), Some(Transmit::Ping(_))));
-    link.waits_for(PATIENCE);
+    link.waits_for(STALL_TIMEOUT);
     assert!(link.reports_outage());
-    link.waits_for(PATIENCE);
+    link.waits_for(STALL_TIMEOUT);
     assert_eq!(link.rests_for(), PING_TIMEOUT, "without pings it counts as frozen");
 }
 
@@ -268,16 +268,16 @@ fn a_sole_endpoint_that_does_not_acknowledge_is_kept_and_reported_as_one_outage(
     link.publish(1);
     link.transmit();
     for outage in 1..=2 {
-        assert_eq!(link.waits_for(PATIENCE), State::Connected);
+        assert_eq!(link.waits_for(STALL_TIMEOUT), State::Connected);
         assert!(!link.machine.is_stalled());
         assert!(link.reports_outage());
         assert!(link.machine.is_stalled());
-        assert_eq!(link.waits_for(2 * PATIENCE), State::Connected, "reported once");
+        assert_eq!(link.waits_for(2 * STALL_TIMEOUT), State::Connected, "reported once");
         // Another connection does not end the outage.
         assert!(!link.lose());
         link.reopen(None);
         link.transmit();
-        link.waits_for(2 * PATIENCE);
+        link.waits_for(2 * STALL_TIMEOUT);
         assert!(link.machine.is_stalled());
         link.hear(ack(outage)).unwrap();
         assert!(!link.machine.is_stalled());
@@ -296,10 +296,10 @@ fn a_sole_endpoint_that_sends_no_welcome_is_kept_and_reported_as_one_outage() {
         assert!(matches!(link.step(), Step::Connect));
         link.machine.handle_connected(link.now);
         link.transmit();
-        assert_eq!(link.waits_for(PATIENCE), State::Connecting);
+        assert_eq!(link.waits_for(STALL_TIMEOUT), State::Connecting);
         assert_eq!(link.reports_outage(), !is_refused_first);
         assert!(link.machine.is_stalled());
-        link.waits_for(2 * PATIENCE);
+        link.waits_for(2 * STALL_TIMEOUT);
         link.hear(ServerFrame::Welcome { accepted: None }).unwrap();
         assert!(!link.machine.is_stalled());
     }
@@ -499,7 +499,7 @@ fn of_several_endpoints_one_that_does_not_acknowledge_is_left_despite_its_pings(
     link.transmit();
     link.waits_for(Duration::from_secs(7));
     link.hear(ack(1)).unwrap();
-    assert_eq!(link.waits_for(PATIENCE), State::Connected, "counted from the last acknowledgement");
+    assert_eq!(link.waits_for(STALL_TIMEOUT), State::Connected, "counted from the last acknowledgement");
     assert!(!link.give_up(), "the other endpoint may acknowledge");
     assert_eq!(link.connects_to(), 1);
     link.reopen(Some(1));
@@ -514,13 +514,13 @@ fn of_several_endpoints_one_that_does_not_acknowledge_is_left_despite_its_pings(
 
 #[test]
 fn of_several_endpoints_one_that_sends_no_welcome_is_left_despite_its_pings() {
-    for connect_timeout in [CONNECT_TIMEOUT, PATIENCE + CONNECT_TIMEOUT] {
+    for connect_timeout in [CONNECT_TIMEOUT, STALL_TIMEOUT + CONNECT_TIMEOUT] {
         let mut link = Link::to(2);
         link.machine.connect_timeout = connect_timeout;
         assert_eq!(link.connects_to(), 0);
         link.machine.handle_connected(link.now);
         link.transmit();
-        assert_eq!(link.waits_for(PATIENCE.max(connect_timeout)), State::Connecting);
+        assert_eq!(link.waits_for(STALL_TIMEOUT.max(connect_timeout)), State::Connecting);
         assert!(!link.give_up());
         assert_eq!(link.connects_to(), 1);
     }
@@ -550,7 +550,7 @@ fn if_no_endpoint_acknowledges_all_are_tried_in_turn_and_one_outage_is_reported(
                 link.hear(ServerFrame::Welcome { accepted: None }).unwrap();
                 assert_eq!(first_and_count(link.transmit()), (1, 1));
             }
-            link.waits_for(PATIENCE);
+            link.waits_for(STALL_TIMEOUT);
             outages += usize::from(link.give_up());
             assert_eq!((outages, link.machine.is_stalled()), if turn < 2 { (0, false) } else { (1, true) });
         }
@@ -562,12 +562,12 @@ fn if_no_endpoint_acknowledges_all_are_tried_in_turn_and_one_outage_is_reported(
         link.publish(1);
         link.transmit();
         for _ in 0..2 {
-            link.waits_for(PATIENCE);
+            link.waits_for(STALL_TIMEOUT);
             assert!(!link.give_up());
             link.reopen(None);
             link.transmit();
         }
-        link.waits_for(PATIENCE);
+        link.waits_for(STALL_TIMEOUT);
         assert!(link.give_up(), "a second outage");
     }
 }
@@ -584,10 +584,10 @@ fn an_unreachable_endpoint_does_not_shorten_the_time_of_one_that_does_not_acknow
         }
         link.machine.handle_connected(link.now);
         link.transmit();
-        link.waits_for(PATIENCE);
+        link.waits_for(STALL_TIMEOUT);
         outages += usize::from(link.give_up());
     }
-    assert_eq!(link.now - begun, 10 * PATIENCE);
+    assert_eq!(link.now - begun, 10 * STALL_TIMEOUT);
     assert_eq!(outages, 1);
     assert!(refused <= 20, "{refused}");
 }
@@ -599,7 +599,7 @@ fn a_welcome_ends_an_outage_without_welcomes() {
         link.step();
         link.machine.handle_connected(link.now);
         link.transmit();
-        link.waits_for(PATIENCE);
+        link.waits_for(STALL_TIMEOUT);
         link.give_up();
     }
     assert!(link.machine.is_stalled());
@@ -615,18 +615,19 @@ fn a_waiting_caller_shortens_the_deadline_for_a_welcome() {
     link.step();
     link.machine.handle_connected(begun);
     link.transmit();
-    link.machine.handle_hurry(link.now, |begun, _| Some(begun + share));
+    link.machine.handle_awaited(link.now, |begun, _| Some(begun + share));
     assert_eq!(link.rests_for(), share);
     assert_eq!(link.rests_for(), CONNECT_TIMEOUT, "no caller waits");
-    link.pass(share).machine.handle_hurry(begun + share, |begun, _| Some(begun + share));
+    link.pass(share).machine.handle_awaited(begun + share, |begun, _| Some(begun + share));
     assert!(!link.give_up());
     assert_eq!(link.connects_to(), 1);
 }
 
 /// A caller has waited since `asked`. If there is another endpoint, it gets half of the caller's time.
-fn hurry(link: &mut Link, asked: Instant) {
-    let latest = |begun: Instant, left| (left > 1).then(|| begun.max(asked) + Duration::from_millis(500));
-    link.machine.handle_hurry(link.now, latest);
+fn wait_since(link: &mut Link, asked: Instant) {
+    let failover_deadline =
+        |begun: Instant, left| (left > 1).then(|| begun.max(asked) + Duration::from_millis(500));
+    link.machine.handle_awaited(link.now, failover_deadline);
 }
 
 #[test]
@@ -642,18 +643,18 @@ fn a_waiting_caller_shortens_the_deadline_of_an_open_endpoint_that_pings() {
     link.transmit();
     link.machine.handle_written(link.now);
     let asked = link.now;
-    hurry(&mut link, asked);
+    wait_since(&mut link, asked);
     assert_eq!(link.rests_for(), Duration::from_millis(500));
     assert_eq!(link.rests_for(), PING_TIMEOUT + Duration::from_secs(1), "no caller waits");
     link.pass(Duration::from_millis(500));
-    hurry(&mut link, asked);
+    wait_since(&mut link, asked);
     assert!(!link.give_up());
     assert_eq!(link.connects_to(), 0);
     link.reopen(None);
     assert_eq!(first_and_count(link.transmit()), (1, 3));
     // Neither acknowledges, as in a failover: the link does not alternate between them.
     link.waits_for(Duration::from_secs(2));
-    hurry(&mut link, asked);
+    wait_since(&mut link, asked);
     assert!(link.rests_for() > Duration::from_millis(500));
 }
 
@@ -667,10 +668,10 @@ fn a_waiting_caller_does_not_shorten_the_deadline_of_an_endpoint_that_acknowledg
     link.hear(ack(1)).unwrap();
     let asked = link.now;
     link.pass(Duration::from_secs(1));
-    hurry(&mut link, asked);
+    wait_since(&mut link, asked);
     assert!(matches!(link.step(), Step::Rest(Some(due)) if due > link.now), "it has acknowledged since then");
     link.hear(ack(2)).unwrap();
-    hurry(&mut link, asked);
+    wait_since(&mut link, asked);
     link.step();
     link.publish(1);
     link.transmit();
@@ -719,12 +720,12 @@ fn endpoints_of_two_clusters_are_reported() {
 fn a_waiting_caller_shortens_the_delay_and_never_extends_it() {
     let mut link = Link::new();
     link.machine.handle_lost(link.now, Retry::Late, 1.0);
-    assert!(link.rests_for() > HURRY);
-    link.machine.handle_hurry(link.now, |_, _| None);
-    assert_eq!(link.rests_for(), HURRY);
-    link.pass(HURRY / 2);
-    link.machine.handle_hurry(link.now, |_, _| None);
-    assert_eq!(link.rests_for(), HURRY / 2);
+    assert!(link.rests_for() > MAX_AWAITED_DELAY);
+    link.machine.handle_awaited(link.now, |_, _| None);
+    assert_eq!(link.rests_for(), MAX_AWAITED_DELAY);
+    link.pass(MAX_AWAITED_DELAY / 2);
+    link.machine.handle_awaited(link.now, |_, _| None);
+    assert_eq!(link.rests_for(), MAX_AWAITED_DELAY / 2);
 }
 
 #[test]
