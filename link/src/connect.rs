@@ -294,7 +294,9 @@ impl Waiter<'_> {
         let left = failover.unwrap_or(self.deadline).saturating_duration_since(now);
         if left.is_zero() {
             return Err(match failover {
-                Some(failover) => LinkError::NotInTime(failover.saturating_duration_since(self.begun)),
+                Some(failover) => {
+                    LinkError::NoAnswerBeforeFailover(failover.saturating_duration_since(self.begun))
+                }
                 None => LinkError::NoAnswer(self.timeout),
             });
         }
@@ -528,7 +530,10 @@ mod tests {
         let awaited = Interrupts { stopped: false, failover_after };
         let attempt = Connector::new(&options(&endpoint)).connect(&endpoint, "ticket", &doorbell, &awaited);
         let error = attempt.err().unwrap();
-        assert!(matches!(error, LinkError::NotInTime(time) if Some(time) == failover_after), "{error}");
+        assert!(
+            matches!(error, LinkError::NoAnswerBeforeFailover(time) if Some(time) == failover_after),
+            "{error}"
+        );
     }
 
     #[test]

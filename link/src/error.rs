@@ -22,7 +22,7 @@ pub(crate) enum LinkError {
     #[error("no answer within {0:?} (orosync.connect_timeout)")]
     NoAnswer(Duration),
     #[error("no answer within {0:?}. Another endpoint is tried in the time that is left to the caller")]
-    NotInTime(Duration),
+    NoAnswerBeforeFailover(Duration),
     #[error("TLS: {0}")]
     Tls(String),
     #[error(
@@ -47,7 +47,7 @@ pub(crate) enum LinkError {
     #[error("the server acknowledged message {accepted}, but only {sent} were sent")]
     BeyondSent { accepted: u64, sent: u64 },
     #[error("the server sent an unexpected {frame} frame. Is it of the same version?")]
-    OutOfTurn { frame: &'static str },
+    UnexpectedFrame { frame: &'static str },
     #[error("no acknowledgement for {0:?}: the server is frozen, overloaded or no longer reachable")]
     NotAcknowledged(Duration),
     #[error(
@@ -107,14 +107,14 @@ impl LinkError {
             Self::Resolve { .. }
             | Self::Connect(_)
             | Self::NoAnswer(_)
-            | Self::NotInTime(_)
+            | Self::NoAnswerBeforeFailover(_)
             | Self::Unavailable { .. }
             | Self::NotOurs { .. }
             | Self::Handshake(_)
             | Self::Broken(_)
             | Self::Frame(_)
             | Self::BeyondSent { .. }
-            | Self::OutOfTurn { .. }
+            | Self::UnexpectedFrame { .. }
             | Self::NotAcknowledged(_)
             | Self::Silent(_)
             | Self::Panic(_)

@@ -100,7 +100,7 @@ struct Greeting {
 struct Open {
     since: Instant,
     /// When anything was last received.
-    heard: Instant,
+    last_received: Instant,
     /// When a message was last acknowledged, or the kernel last took bytes, or the first message was sent after a full
     /// acknowledgement.
     progress: Instant,
@@ -131,8 +131,8 @@ pub(crate) enum Step {
     Connect,
     /// Drop the connection for this reason, then `handle_lost`.
     GiveUp(LinkError),
-    /// Record the error of a connection that is kept, and whether an outage begins with it.
-    Complain { error: LinkError, outage_begins: bool },
+    /// Report that the sole endpoint is stalled, keep its connection, and record whether an outage begins.
+    ReportStall { error: LinkError, outage_begins: bool },
     /// Wait for bytes, messages or requests, at most until this time.
     Rest(Option<Instant>),
     /// Drop the connection and end.
@@ -141,7 +141,7 @@ pub(crate) enum Step {
 
 /// Effect of a frame from the server.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct FrameEffect {
     /// Budget to return to the queue.
     pub(crate) freed: Budget,
     /// The link has become open.
@@ -239,7 +239,7 @@ impl Machine {
         match &self.phase {
             Phase::Connecting | Phase::Greeting(_) => {}
             Phase::Open(open) => {
-                self.neighbours.handle_lost(self.rotation.current(), open.heard);
+                self.neighbours.handle_lost(self.rotation.current(), open.last_received);
                 if open.is_good(now) {
                     self.backoff.reset();
                     self.rotation.reset();
@@ -264,7 +264,11 @@ impl Machine {
     }
 
     /// Handles a frame from the server.
-    pub(crate) fn handle_frame(&mut self, now: Instant, frame: ServerFrame) -> Result<Heard, LinkError> {
+    pub(crate) fn handle_frame(
+        &mut self,
+        now: Instant,
+        frame: ServerFrame,
+    ) -> Result<FrameEffect, LinkError> {
         match (&mut self.phase, frame) {
             (Phase::Greeting(Greeting { hello_sent: true, .. }), ServerFrame::Welcome { accepted }) => {
                 let freed =
@@ -274,13 +278,13 @@ impl Machine {
                     (self.failed_attempts, self.stall) = (0, Stall::None);
                 }
                 self.handle_freed(freed);
-                Ok(Heard { freed, welcomed: true, undeliverable: None })
+                Ok(FrameEffect { freed, welcomed: true, undeliverable: None })
             }
             (Phase::Open(open), ServerFrame::Ack { accepted }) => {
                 let freed = self.window.acknowledge(accepted)?;
                 open.handle_acknowledged(now, freed);
                 self.handle_freed(freed);
-                Ok(Heard { freed, ..Heard::default() })
+                Ok(FrameEffect { freed, ..FrameEffect::default() })
             }
             (Phase::Open(open), ServerFrame::Refused { accepted, refusals }) => {
                 let topic = self.window.topic(refusals.first);
@@ -289,11 +293,11 @@ impl Machine {
                 self.handle_freed(freed);
                 let topic = topic.as_ref().map_or("?", Topic::as_str);
                 let undeliverable = undeliverable(&refusals, topic, freed);
-                Ok(Heard { freed, undeliverable, ..Heard::default() })
+                Ok(FrameEffect { freed, undeliverable, ..FrameEffect::default() })
             }
-            (_, ServerFrame::Welcome { .. }) => Err(LinkError::OutOfTurn { frame: "Welcome" }),
-            (_, ServerFrame::Ack { .. }) => Err(LinkError::OutOfTurn { frame: "Ack" }),
-            (_, ServerFrame::Refused { .. }) => Err(LinkError::OutOfTurn { frame: "Refused" }),
+            (_, ServerFrame::Welcome { .. }) => Err(LinkError::UnexpectedFrame { frame: "Welcome" }),
+            (_, ServerFrame::Ack { .. }) => Err(LinkError::UnexpectedFrame { frame: "Ack" }),
+            (_, ServerFrame::Refused { .. }) => Err(LinkError::UnexpectedFrame { frame: "Refused" }),
         }
     }
 
@@ -323,7 +327,7 @@ impl Machine {
         match &mut self.phase {
             Phase::Greeting(greeting) => greeting.last_server_ping = now,
             Phase::Open(open) => {
-                open.heard = now;
+                open.last_received = now;
                 open.last_server_ping = now;
                 open.unanswered = open.unanswered.map(|_| now);
             }
@@ -334,7 +338,7 @@ impl Machine {
     /// Anything else was received.
     pub(crate) fn handle_sign_of_life(&mut self, now: Instant) {
         if let Phase::Open(open) = &mut self.phase {
-            open.heard = now;
+            open.last_received = now;
         }
     }
 
@@ -438,7 +442,7 @@ impl Machine {
                 self.record_stall();
                 let outage_begins = self.failed_attempts == 0;
                 self.failed_attempts = self.failed_attempts.max(1);
-                Step::Complain { error, outage_begins }
+                Step::ReportStall { error, outage_begins }
             }
             step => step,
         }
@@ -494,7 +498,7 @@ impl Open {
     fn new(now: Instant) -> Self {
         Self {
             since: now,
-            heard: now,
+            last_received: now,
             progress: now,
             acknowledged: now,
             last_server_ping: now,
@@ -509,7 +513,7 @@ impl Open {
     }
 
     fn handle_acknowledged(&mut self, now: Instant, freed: Budget) {
-        self.heard = now;
+        self.last_received = now;
         if freed.messages > 0 {
             (self.progress, self.acknowledged) = (now, now);
         }
@@ -560,7 +564,7 @@ impl Open {
         if self.ping_due {
             return Step::Rest(Some(now + PING_TIMEOUT));
         }
-        let due = self.heard + KEEP_ALIVE;
+        let due = self.last_received + KEEP_ALIVE;
         self.ping_due = due <= now;
         Step::Rest(Some(due.max(now)))
     }

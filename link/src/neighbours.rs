@@ -48,10 +48,10 @@ impl Neighbours {
         other
     }
 
-    /// The connection to an endpoint was lost; `heard` is when it last sent anything.
-    pub(crate) fn handle_lost(&mut self, endpoint: usize, heard: Instant) {
+    /// The connection to an endpoint was lost; something was last received from it at `last_received`.
+    pub(crate) fn handle_lost(&mut self, endpoint: usize, last_received: Instant) {
         if let Some(Some(seen)) = self.seen.get_mut(endpoint) {
-            seen.alive = heard;
+            seen.alive = last_received;
         }
     }
 }

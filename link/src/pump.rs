@@ -185,15 +185,15 @@ impl Pump {
         let mut answered = None;
         match incoming {
             Incoming::Frame(frame) => {
-                let heard = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
+                let effect = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
                 // Before requesters learn of the acknowledgement.
-                if let Some(mut undeliverable) = heard.undeliverable {
+                if let Some(mut undeliverable) = effect.undeliverable {
                     undeliverable.sentence = self.of_endpoint(undeliverable.sentence);
                     self.record.add_undeliverable(undeliverable);
                 }
-                self.exit.give_back(heard.freed);
+                self.exit.give_back(effect.freed);
                 self.record.set_stalled(self.machine.is_stalled());
-                if heard.welcomed {
+                if effect.welcomed {
                     self.record.count_opened();
                     answered = Some(self.probe);
                 }
@@ -276,8 +276,8 @@ mod tests {
         let mut link = (pump, entrance, server);
         link.0.exchange(Instant::now()).unwrap();
         assert!(matches!(read(&mut link.2), PublisherFrame::Hello { .. }));
-        say(&mut link.2, &ServerFrame::Welcome { accepted: None });
-        hear(&mut link.0);
+        send(&mut link.2, &ServerFrame::Welcome { accepted: None });
+        wake(&mut link.0);
         assert!(link.0.expects_nothing());
         link
     }
@@ -286,16 +286,16 @@ mod tests {
         PublisherFrame::decode(server.read().unwrap().into_data()).unwrap()
     }
 
-    fn say(server: &mut WebSocket<UnixStream>, frame: &ServerFrame) {
+    fn send(server: &mut WebSocket<UnixStream>, frame: &ServerFrame) {
         server.send(tungstenite::Message::Binary(frame.encode())).unwrap();
     }
 
     fn acknowledge(server: &mut WebSocket<UnixStream>, accepted: u64) {
-        say(server, &ServerFrame::Ack { accepted: Seq::new(accepted).unwrap() });
+        send(server, &ServerFrame::Ack { accepted: Seq::new(accepted).unwrap() });
     }
 
     /// Does what the thread does after it has slept.
-    fn hear(pump: &mut Pump) {
+    fn wake(pump: &mut Pump) {
         pump.handle_readable();
         pump.exchange(Instant::now()).unwrap();
     }
@@ -413,7 +413,7 @@ mod tests {
             assert_eq!(first.get(), has_read + 1);
             assert!(messages.iter().all(|message| message.payload.as_bytes() == payload.payload.as_bytes()));
             has_read += messages.len() as u64;
-            hear(&mut pump);
+            wake(&mut pump);
         }
         let mut socket = server.into_inner();
         socket.flush().unwrap();
@@ -429,10 +429,10 @@ mod tests {
         assert!(matches!(read(&mut server), PublisherFrame::Publish { .. }));
         server.send(tungstenite::Message::Ping(Bytes::from_static(b"wait"))).unwrap();
         for _ in 1..sent {
-            hear(&mut pump);
+            wake(&mut pump);
             assert!(matches!(read(&mut server), PublisherFrame::Publish { .. }));
         }
-        hear(&mut pump);
+        wake(&mut pump);
         assert_eq!(server.read().unwrap(), tungstenite::Message::Pong(Bytes::from_static(b"wait")));
     }
 }

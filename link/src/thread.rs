@@ -142,7 +142,7 @@ impl Worker {
         loop {
             let pump = &mut *held;
             let now = Instant::now();
-            let are_over = self.hear_requests(pump, now);
+            let are_over = self.take_requests(pump, now);
             let worked = match pump.exchange(now) {
                 Ok(exchanged) => {
                     if let Some(probe) = exchanged.answered {
@@ -167,7 +167,7 @@ impl Worker {
             match step {
                 Step::Connect => self.connect(pump),
                 Step::GiveUp(error) => self.lose(pump, &error),
-                Step::Complain { error, outage_begins } => {
+                Step::ReportStall { error, outage_begins } => {
                     self.set_last_error(pump, &error);
                     self.record_outage(pump, outage_begins);
                 }
@@ -181,7 +181,7 @@ impl Worker {
     }
 
     /// Takes new requests. Returns whether the link shall end.
-    fn hear_requests(&mut self, pump: &mut Pump, now: Instant) -> bool {
+    fn take_requests(&mut self, pump: &mut Pump, now: Instant) -> bool {
         #[cfg(test)]
         assert!(!self.shared.panic_once.swap(false, Ordering::Relaxed), "a panic that a test asked for");
         let are_over = self.requests.are_over();

@@ -37,11 +37,11 @@ impl Link {
     }
 
     /// Connects and receives Welcome.
-    fn reopen(&mut self, accepted: Option<u64>) -> Heard {
+    fn reopen(&mut self, accepted: Option<u64>) -> FrameEffect {
         assert!(matches!(self.step(), Step::Connect));
         self.machine.handle_connected(self.now);
         assert!(matches!(self.transmit(), Some(PublisherFrame::Hello { publisher: PublisherId(7) })));
-        self.hear(ServerFrame::Welcome { accepted: accepted.and_then(Seq::new) }).unwrap()
+        self.receive(ServerFrame::Welcome { accepted: accepted.and_then(Seq::new) }).unwrap()
     }
 
     fn pass(&mut self, time: Duration) -> &mut Self {
@@ -68,7 +68,7 @@ impl Link {
         self.machine.poll_transmit(self.now, &mut || self.queue.pop_front())
     }
 
-    fn hear(&mut self, frame: ServerFrame) -> Result<Heard, LinkError> {
+    fn receive(&mut self, frame: ServerFrame) -> Result<FrameEffect, LinkError> {
         self.machine.handle_frame(self.now, frame)
     }
 
@@ -103,7 +103,7 @@ impl Link {
     /// Expects a report that the sole endpoint does not acknowledge. Returns whether an outage begins.
     fn reports_outage(&mut self) -> bool {
         match self.step() {
-            Step::Complain { error: LinkError::Unacknowledged(_), outage_begins } => outage_begins,
+            Step::ReportStall { error: LinkError::Unacknowledged(_), outage_begins } => outage_begins,
             other => panic!("{other:?}"),
         }
     }
@@ -146,7 +146,7 @@ fn no_message_is_sent_before_welcome() {
     link.machine.handle_connected(link.now);
     assert!(matches!(link.transmit(), Some(PublisherFrame::Hello { .. })));
     assert!(link.transmit().is_none());
-    assert!(link.hear(ServerFrame::Welcome { accepted: None }).unwrap().welcomed);
+    assert!(link.receive(ServerFrame::Welcome { accepted: None }).unwrap().welcomed);
     assert_eq!(first_and_count(link.transmit()), (1, 1));
 }
 
@@ -165,7 +165,7 @@ fn after_a_reconnect_only_the_messages_missing_on_the_server_are_resent() {
     let mut link = Link::open();
     link.publish(4);
     assert_eq!(first_and_count(link.transmit()), (1, 4));
-    assert_eq!(link.hear(ack(1)).unwrap().freed.messages, 1);
+    assert_eq!(link.receive(ack(1)).unwrap().freed.messages, 1);
     link.pass(GOOD_CONNECTION);
     assert!(!link.lose());
     // Message 2 had arrived; only its acknowledgement was lost.
@@ -178,7 +178,7 @@ fn a_server_that_lost_its_state_gets_all_unacknowledged_messages() {
     let mut link = Link::open();
     link.publish(3);
     link.transmit();
-    link.hear(ack(2)).unwrap();
+    link.receive(ack(2)).unwrap();
     link.pass(GOOD_CONNECTION).lose();
     assert_eq!(link.reopen(None).freed.messages, 0);
     assert_eq!(first_and_count(link.transmit()), (3, 1));
@@ -211,10 +211,10 @@ fn a_slow_link_is_kept_while_it_makes_progress() {
     link.transmit();
     link.pass(Duration::from_secs(4));
     link.machine.handle_written(link.now);
-    link.pass(Duration::from_secs(4)).hear(ack(1)).unwrap();
+    link.pass(Duration::from_secs(4)).receive(ack(1)).unwrap();
     link.pass(Duration::from_secs(4));
     assert!(matches!(link.step(), Step::Rest(_)));
-    link.hear(ack(2)).unwrap();
+    link.receive(ack(2)).unwrap();
     link.pass(Duration::from_secs(8));
     assert!(matches!(link.step(), Step::Rest(_)), "nothing is unacknowledged");
 }
@@ -279,7 +279,7 @@ fn a_sole_endpoint_that_does_not_acknowledge_is_kept_and_reported_as_one_outage(
         link.transmit();
         link.waits_for(2 * STALL_TIMEOUT);
         assert!(link.machine.is_stalled());
-        link.hear(ack(outage)).unwrap();
+        link.receive(ack(outage)).unwrap();
         assert!(!link.machine.is_stalled());
         link.publish(1);
         link.transmit();
@@ -300,7 +300,7 @@ fn a_sole_endpoint_that_sends_no_welcome_is_kept_and_reported_as_one_outage() {
         assert_eq!(link.reports_outage(), !is_refused_first);
         assert!(link.machine.is_stalled());
         link.waits_for(2 * STALL_TIMEOUT);
-        link.hear(ServerFrame::Welcome { accepted: None }).unwrap();
+        link.receive(ServerFrame::Welcome { accepted: None }).unwrap();
         assert!(!link.machine.is_stalled());
     }
 }
@@ -458,7 +458,7 @@ fn the_next_endpoint_gets_the_unacknowledged_messages() {
     link.reopen(None);
     link.publish(3);
     assert_eq!(first_and_count(link.transmit()), (1, 3));
-    link.hear(ack(1)).unwrap();
+    link.receive(ack(1)).unwrap();
     link.lose();
     assert_eq!(link.connects_to(), 1);
     link.reopen(Some(2));
@@ -498,13 +498,13 @@ fn of_several_endpoints_one_that_does_not_acknowledge_is_left_despite_its_pings(
     link.publish(2);
     link.transmit();
     link.waits_for(Duration::from_secs(7));
-    link.hear(ack(1)).unwrap();
+    link.receive(ack(1)).unwrap();
     assert_eq!(link.waits_for(STALL_TIMEOUT), State::Connected, "counted from the last acknowledgement");
     assert!(!link.give_up(), "the other endpoint may acknowledge");
     assert_eq!(link.connects_to(), 1);
     link.reopen(Some(1));
     assert_eq!(first_and_count(link.transmit()), (2, 1));
-    link.hear(ack(2)).unwrap();
+    link.receive(ack(2)).unwrap();
     for _ in 0..1000 {
         link.waits_for(Duration::from_secs(1));
         assert!(matches!(link.step(), Step::Rest(_)), "nothing is unacknowledged");
@@ -547,7 +547,7 @@ fn if_no_endpoint_acknowledges_all_are_tried_in_turn_and_one_outage_is_reported(
             link.machine.handle_connected(link.now);
             link.transmit();
             if welcomes {
-                link.hear(ServerFrame::Welcome { accepted: None }).unwrap();
+                link.receive(ServerFrame::Welcome { accepted: None }).unwrap();
                 assert_eq!(first_and_count(link.transmit()), (1, 1));
             }
             link.waits_for(STALL_TIMEOUT);
@@ -557,7 +557,7 @@ fn if_no_endpoint_acknowledges_all_are_tried_in_turn_and_one_outage_is_reported(
         // One of them acknowledges again.
         link.reopen(None);
         link.transmit();
-        link.hear(ack(1)).unwrap();
+        link.receive(ack(1)).unwrap();
         assert!(!link.machine.is_stalled());
         link.publish(1);
         link.transmit();
@@ -665,12 +665,12 @@ fn a_waiting_caller_does_not_shorten_the_deadline_of_an_endpoint_that_acknowledg
     link.publish(2);
     link.transmit();
     link.waits_for(Duration::from_secs(2));
-    link.hear(ack(1)).unwrap();
+    link.receive(ack(1)).unwrap();
     let asked = link.now;
     link.pass(Duration::from_secs(1));
     wait_since(&mut link, asked);
     assert!(matches!(link.step(), Step::Rest(Some(due)) if due > link.now), "it has acknowledged since then");
-    link.hear(ack(2)).unwrap();
+    link.receive(ack(2)).unwrap();
     wait_since(&mut link, asked);
     link.step();
     link.publish(1);
@@ -737,30 +737,30 @@ fn a_refused_message_is_reported_with_its_number_and_topic() {
         accepted: Seq::new(accepted).unwrap(),
         refusals: Refusals { count, first: Seq::new(first).unwrap(), reason: "no".into() },
     };
-    let heard = link.hear(refused(1, 1, 1)).unwrap();
-    assert_eq!(heard.freed.messages, 1);
-    let told = heard.undeliverable.unwrap();
-    assert_eq!(told.sentence, "the server does not deliver message 1 to the topic \"t\": no");
-    let told = link.hear(refused(4, 2, 3)).unwrap().undeliverable.unwrap();
-    assert_eq!((told.refusal.topic.as_str(), told.refusal.reason.as_str()), ("t", "no"));
-    assert_eq!(told.refusal.messages.get(), 2);
+    let effect = link.receive(refused(1, 1, 1)).unwrap();
+    assert_eq!(effect.freed.messages, 1);
+    let undeliverable = effect.undeliverable.unwrap();
+    assert_eq!(undeliverable.sentence, "the server does not deliver message 1 to the topic \"t\": no");
+    let undeliverable = link.receive(refused(4, 2, 3)).unwrap().undeliverable.unwrap();
+    assert_eq!((undeliverable.refusal.topic.as_str(), undeliverable.refusal.reason.as_str()), ("t", "no"));
+    assert_eq!(undeliverable.refusal.messages.get(), 2);
     assert_eq!(
-        told.sentence,
+        undeliverable.sentence,
         "the server does not deliver 2 messages; the first is message 3 to the topic \"t\": no"
     );
-    assert!(link.hear(refused(4, 2, 3)).unwrap().undeliverable.is_none(), "each message is reported once");
+    assert!(link.receive(refused(4, 2, 3)).unwrap().undeliverable.is_none(), "each message is reported once");
 }
 
 #[test]
 fn unexpected_frames_are_errors() {
     let mut link = Link::open();
     assert!(matches!(
-        link.hear(ServerFrame::Welcome { accepted: None }),
-        Err(LinkError::OutOfTurn { frame: "Welcome" })
+        link.receive(ServerFrame::Welcome { accepted: None }),
+        Err(LinkError::UnexpectedFrame { frame: "Welcome" })
     ));
-    assert!(matches!(link.hear(ack(1)), Err(LinkError::BeyondSent { accepted: 1, sent: 0 })));
+    assert!(matches!(link.receive(ack(1)), Err(LinkError::BeyondSent { accepted: 1, sent: 0 })));
     let mut link = Link::new();
-    assert!(matches!(link.hear(ack(1)), Err(LinkError::OutOfTurn { frame: "Ack" })));
+    assert!(matches!(link.receive(ack(1)), Err(LinkError::UnexpectedFrame { frame: "Ack" })));
 }
 
 #[test]
