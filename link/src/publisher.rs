@@ -22,7 +22,7 @@ use crate::error::QueueFull;
 use crate::options::Options;
 use crate::process;
 use crate::queue::{Entrance, queue};
-use crate::request::{Answer, Asked, Asker, requests};
+use crate::request::{Answer, Condition, Requester, requests};
 use crate::shutdown::{self, Leftover};
 use crate::status::{Refusal, State, Status};
 use crate::thread::{self, Shared, Worker};
@@ -45,7 +45,7 @@ pub struct Publisher {
 pub(crate) struct Link {
     pub(crate) entrance: Entrance,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) asker: Asker,
+    pub(crate) requester: Requester,
     /// Disconnected once the worker is gone.
     pub(crate) ended: Receiver<Infallible>,
     pub(crate) thread: Option<JoinHandle<()>>,
@@ -210,14 +210,14 @@ impl Link {
     fn new(options: &Arc<Options>) -> Option<Self> {
         let publisher = PublisherId(thread::random_id().ok()?);
         let (entrance, exit) = queue(options.bounds);
-        let (asker, requests) = requests();
+        let (requester, requests) = requests();
         let (end, ended) = bounded(0);
         let shared = Arc::new(Shared::new(publisher, options, exit));
         let worker = Worker::new(Arc::clone(options), requests, Arc::clone(&shared), end);
         Some(Self {
             entrance,
             shared,
-            asker,
+            requester,
             ended,
             thread: None,
             worker: Some(worker),
@@ -269,33 +269,33 @@ impl Link {
         let accepted = self.entrance.accepted();
         let is_done = || self.entrance.counts().acknowledged() >= accepted;
         is_done() || {
-            self.ask(Asked::Acknowledged(accepted), deadline);
+            self.request(Condition::Acknowledged(accepted), deadline);
             is_done()
         }
     }
 
     fn check(&self, deadline: Instant) -> bool {
-        self.ask(Asked::Answers, deadline) == Some(Answer::Yes)
+        self.request(Condition::ServerAnswers, deadline) == Some(Answer::Yes)
     }
 
-    fn ask(&self, asked: Asked, deadline: Instant) -> Option<Answer> {
-        self.asker.ask(asked, deadline, || self.shared.doorbell.ring())
+    fn request(&self, condition: Condition, deadline: Instant) -> Option<Answer> {
+        self.requester.request(condition, deadline, || self.shared.doorbell.ring())
     }
 
     /// Flushes until `shutdown_timeout` from `begun` is over, then ends the thread. Returns the undelivered messages, if any.
     fn shutdown(self, options: &Options, begun: Instant) -> Option<Leftover> {
         let deadline = begun + options.shutdown_timeout;
         self.flush(deadline);
-        let Self { entrance, shared, asker, ended, thread, .. } = self;
-        shutdown::end(&shared, asker, &ended, thread, deadline);
+        let Self { entrance, shared, requester, ended, thread, .. } = self;
+        shutdown::end(&shared, requester, &ended, thread, deadline);
         // Counted last: acknowledgements may have arrived meanwhile.
         shutdown::leftover(&entrance, &shared, options)
     }
 
     /// Tells the thread to end, without waiting for it.
     fn stop(self) {
-        let Self { asker, shared, .. } = self;
-        drop(asker);
+        let Self { requester, shared, .. } = self;
+        drop(requester);
         shared.doorbell.ring();
     }
 }

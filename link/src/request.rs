@@ -1,9 +1,9 @@
 //! Requests of publishers to the link thread, and their answers.
 //!
 //! A requester blocks until its deadline, so a request uses a channel and carries another one for its answer. Each PHP thread
-//! has one request at a time, so at most as many are kept as there are such threads. Bound: [`MAX_UNHEARD`] requests that the
-//! thread cannot read yet because it is resolving a name; further ones time out. The thread ends on [`Asker::end`], or when all
-//! askers are dropped.
+//! has one request at a time, so at most as many are kept as there are such threads. Bound: [`MAX_UNREAD_REQUESTS`] requests that
+//! the thread cannot read yet because it is resolving a name; further ones time out. The thread ends on [`Requester::end`], or when
+//! all requesters are dropped.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,15 +13,15 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-const MAX_UNHEARD: usize = 16;
+const MAX_UNREAD_REQUESTS: usize = 16;
 
 /// The condition that a requester waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Condition {
     /// This number of messages is acknowledged.
     Acknowledged(u64),
     /// The server answers.
-    Answers,
+    ServerAnswers,
 }
 
 /// The outcome of a request.
@@ -36,46 +36,53 @@ pub(crate) enum Answer {
 /// A request whose sender still waits.
 #[derive(Debug)]
 struct Request {
-    asked: Asked,
+    condition: Condition,
     begun: Instant,
     deadline: Instant,
     answer: Sender<Answer>,
-    /// The number of its probe, for requests of [`Asked::Answers`].
+    /// The number of its probe, for requests of [`Condition::ServerAnswers`].
     probe: u64,
 }
 
 /// Creates the two ends of a channel.
-pub(crate) fn requests() -> (Asker, Requests) {
-    let (sender, receiver) = bounded(MAX_UNHEARD);
+pub(crate) fn requests() -> (Requester, Requests) {
+    let (sender, receiver) = bounded(MAX_UNREAD_REQUESTS);
     let over = Arc::new(AtomicBool::new(false));
     let requests = Requests {
         channel: receiver,
         over: Arc::clone(&over),
-        heard: RefCell::new(VecDeque::new()),
+        received: RefCell::new(VecDeque::new()),
         awaited: Vec::new(),
     };
-    (Asker { channel: sender, over }, requests)
+    (Requester { channel: sender, over }, requests)
 }
 
 /// The publisher's end.
 #[cfg_attr(feature = "threads", derive(Clone))]
 #[derive(Debug)]
-pub(crate) struct Asker {
+pub(crate) struct Requester {
     channel: Sender<Request>,
     over: Arc<AtomicBool>,
 }
 
-impl Asker {
-    /// Tells the link thread to end, even if there are other askers. It notices when it is woken next.
+impl Requester {
+    /// Tells the link thread to end, even if there are other requesters. It notices when it is woken next.
     pub(crate) fn end(self) {
         self.over.store(true, Ordering::Release);
     }
 
     /// Sends a request, wakes the link thread with `wake`, and waits for the answer. `None` on timeout.
-    pub(crate) fn ask(&self, asked: Asked, deadline: Instant, wake: impl FnOnce()) -> Option<Answer> {
+    pub(crate) fn request(
+        &self,
+        condition: Condition,
+        deadline: Instant,
+        wake: impl FnOnce(),
+    ) -> Option<Answer> {
         let (answer, answered) = bounded(1);
         let begun = Instant::now();
-        self.channel.send_deadline(Request { asked, begun, deadline, answer, probe: 0 }, deadline).ok()?;
+        self.channel
+            .send_deadline(Request { condition, begun, deadline, answer, probe: 0 }, deadline)
+            .ok()?;
         wake();
         answered.recv_deadline(deadline).ok()
     }
@@ -87,7 +94,7 @@ pub(crate) struct Requests {
     channel: Receiver<Request>,
     over: Arc<AtomicBool>,
     /// Requests that have arrived but were not started.
-    heard: RefCell<VecDeque<Request>>,
+    received: RefCell<VecDeque<Request>>,
     awaited: Vec<Request>,
 }
 
@@ -96,7 +103,7 @@ impl Requests {
     pub(crate) fn are_over(&self) -> bool {
         loop {
             match self.channel.try_recv() {
-                Ok(request) => self.hear(request),
+                Ok(request) => self.keep(request),
                 Err(TryRecvError::Empty) => return self.over.load(Ordering::Acquire),
                 Err(TryRecvError::Disconnected) => return true,
             }
@@ -104,18 +111,18 @@ impl Requests {
     }
 
     /// Keeps a request, unless its deadline has already passed.
-    fn hear(&self, request: Request) {
-        let mut heard = self.heard.borrow_mut();
-        heard.retain(|before| before.deadline > request.begun);
-        heard.push_back(request);
+    fn keep(&self, request: Request) {
+        let mut received = self.received.borrow_mut();
+        received.retain(|before| before.deadline > request.begun);
+        received.push_back(request);
     }
 
     /// The condition to start working on, if there is a new request.
-    pub(crate) fn next(&mut self) -> Option<Asked> {
-        let request = self.heard.borrow_mut().pop_front()?;
-        let asked = request.asked;
+    pub(crate) fn next(&mut self) -> Option<Condition> {
+        let request = self.received.borrow_mut().pop_front()?;
+        let condition = request.condition;
         self.awaited.push(request);
-        Some(asked)
+        Some(condition)
     }
 
     /// Assigns a probe number to the request started last. Numbers increase.
@@ -134,8 +141,8 @@ impl Requests {
     /// Start and deadline of the waiting request with the earliest deadline. Like [`Requests::are_over`], it may be called in
     /// the middle of other work.
     pub(crate) fn time(&self, now: Instant) -> Option<(Instant, Instant)> {
-        let heard = self.heard.borrow();
-        let waiting = heard.iter().chain(&self.awaited).filter(|request| request.deadline > now);
+        let received = self.received.borrow();
+        let waiting = received.iter().chain(&self.awaited).filter(|request| request.deadline > now);
         let first = waiting.min_by_key(|request| request.deadline)?;
         Some((first.begun, first.deadline))
     }
@@ -144,13 +151,15 @@ impl Requests {
     pub(crate) fn handle_acknowledged(&mut self, messages: u64) {
         self.answer_if(
             Answer::Yes,
-            |request| matches!(request.asked, Asked::Acknowledged(all) if all <= messages),
+            |request| matches!(request.condition, Condition::Acknowledged(all) if all <= messages),
         );
     }
 
     /// The server has answered this probe, and thereby all earlier ones.
     pub(crate) fn handle_answered(&mut self, probe: u64) {
-        self.answer_if(Answer::Yes, |request| request.asked == Asked::Answers && request.probe <= probe);
+        self.answer_if(Answer::Yes, |request| {
+            request.condition == Condition::ServerAnswers && request.probe <= probe
+        });
     }
 
     /// The server refuses this publisher.
@@ -180,12 +189,12 @@ mod tests {
     }
 
     /// Waits for a new request.
-    fn next(requests: &mut Requests) -> Asked {
+    fn next(requests: &mut Requests) -> Condition {
         let deadline = soon();
         loop {
             assert!(!requests.are_over() && Instant::now() < deadline);
-            if let Some(asked) = requests.next() {
-                return asked;
+            if let Some(condition) = requests.next() {
+                return condition;
             }
             thread::yield_now();
         }
@@ -193,54 +202,58 @@ mod tests {
 
     #[test]
     fn each_request_gets_its_own_answer() {
-        let (asker, mut requests) = requests();
+        let (requester, mut requests) = requests();
         thread::scope(|scope| {
             scope.spawn(move || {
-                assert_eq!(asker.ask(Asked::Acknowledged(3), soon(), || ()), Some(Answer::Yes));
-                assert_eq!(asker.ask(Asked::Answers, soon(), || ()), Some(Answer::Yes));
-                assert_eq!(asker.ask(Asked::Acknowledged(4), soon(), || ()), Some(Answer::Refused));
+                assert_eq!(requester.request(Condition::Acknowledged(3), soon(), || ()), Some(Answer::Yes));
+                assert_eq!(requester.request(Condition::ServerAnswers, soon(), || ()), Some(Answer::Yes));
+                assert_eq!(
+                    requester.request(Condition::Acknowledged(4), soon(), || ()),
+                    Some(Answer::Refused)
+                );
             });
-            assert_eq!(next(&mut requests), Asked::Acknowledged(3));
+            assert_eq!(next(&mut requests), Condition::Acknowledged(3));
             requests.handle_answered(1);
             requests.handle_acknowledged(2);
             assert!(requests.is_awaited(Instant::now()), "the request is for three messages");
             requests.handle_acknowledged(3);
             assert!(!requests.is_awaited(Instant::now()));
-            assert_eq!(next(&mut requests), Asked::Answers);
+            assert_eq!(next(&mut requests), Condition::ServerAnswers);
             requests.handle_answered(1);
-            assert_eq!(next(&mut requests), Asked::Acknowledged(4));
+            assert_eq!(next(&mut requests), Condition::Acknowledged(4));
             requests.handle_refused();
         });
-        assert!(requests.are_over(), "all askers are dropped");
+        assert!(requests.are_over(), "all requesters are dropped");
     }
 
     #[test]
     fn a_request_ends_with_its_time() {
-        let (asker, mut requests) = requests();
+        let (requester, mut requests) = requests();
         let now = Instant::now();
-        for _ in 0..2 * MAX_UNHEARD {
-            assert_eq!(asker.ask(Asked::Answers, now, || ()), None, "it times out unread");
+        for _ in 0..2 * MAX_UNREAD_REQUESTS {
+            assert_eq!(requester.request(Condition::ServerAnswers, now, || ()), None, "it times out unread");
         }
-        assert_eq!(next(&mut requests), Asked::Answers);
+        assert_eq!(next(&mut requests), Condition::ServerAnswers);
         assert!(!requests.is_awaited(now), "all requests have timed out");
     }
 
     #[test]
     fn several_threads_wait_at_once_and_each_gets_the_answer_to_its_own_question() {
-        let (asker, mut requests) = requests();
+        let (requester, mut requests) = requests();
         let later = Instant::now() + 2 * LIMIT;
         thread::scope(|scope| {
-            let asker = &asker;
-            let ask = |asked, deadline| scope.spawn(move || asker.ask(asked, deadline, || ()));
-            let few = ask(Asked::Acknowledged(3), later);
-            assert_eq!(next(&mut requests), Asked::Acknowledged(3));
-            let many = ask(Asked::Acknowledged(4), soon());
-            assert_eq!(next(&mut requests), Asked::Acknowledged(4));
-            let answers = ask(Asked::Answers, later);
-            assert_eq!(next(&mut requests), Asked::Answers);
+            let requester = &requester;
+            let request =
+                |condition, deadline| scope.spawn(move || requester.request(condition, deadline, || ()));
+            let few = request(Condition::Acknowledged(3), later);
+            assert_eq!(next(&mut requests), Condition::Acknowledged(3));
+            let many = request(Condition::Acknowledged(4), soon());
+            assert_eq!(next(&mut requests), Condition::Acknowledged(4));
+            let answers = request(Condition::ServerAnswers, later);
+            assert_eq!(next(&mut requests), Condition::ServerAnswers);
             requests.handle_probe(7);
-            let answers_too = ask(Asked::Answers, later);
-            assert_eq!(next(&mut requests), Asked::Answers);
+            let answers_too = request(Condition::ServerAnswers, later);
+            assert_eq!(next(&mut requests), Condition::ServerAnswers);
             requests.handle_probe(8);
             assert!(requests.time(Instant::now()).unwrap().1 < later, "the earliest deadline counts");
             requests.handle_acknowledged(3);
@@ -257,20 +270,20 @@ mod tests {
     }
 
     #[test]
-    fn the_link_ends_when_one_asker_ends_it() {
-        let (asker, requests) = requests();
+    fn the_link_ends_when_one_requester_ends_it() {
+        let (requester, requests) = requests();
         #[cfg(feature = "threads")]
-        let _another = asker.clone();
+        let _another = requester.clone();
         assert!(!requests.are_over());
-        asker.end();
+        requester.end();
         assert!(requests.are_over());
     }
 
     #[test]
     fn a_request_ends_at_once_if_the_link_thread_is_gone() {
-        let (asker, requests) = requests();
+        let (requester, requests) = requests();
         thread::scope(|scope| {
-            let waiting = scope.spawn(move || asker.ask(Asked::Answers, soon(), || ()));
+            let waiting = scope.spawn(move || requester.request(Condition::ServerAnswers, soon(), || ()));
             drop(requests);
             assert_eq!(waiting.join().unwrap(), None);
         });

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::endpoints::Endpoints;
 use crate::options::Options;
 use crate::queue::Entrance;
-use crate::request::Asker;
+use crate::request::Requester;
 use crate::thread::Shared;
 
 /// Extra time for the thread to end, even if the flush has used up the timeout. The thread needs microseconds, unless it is
@@ -30,12 +30,12 @@ pub struct Leftover {
 /// Tells the thread to end, and joins it. Detaches it if it has not ended by `deadline`, or [`GRACE`] from now if that is later.
 pub(crate) fn end(
     shared: &Shared,
-    asker: Asker,
+    requester: Requester,
     ended: &Receiver<Infallible>,
     thread: Option<JoinHandle<()>>,
     deadline: Instant,
 ) {
-    asker.end();
+    requester.end();
     shared.doorbell.ring();
     let outcome = ended.recv_deadline(deadline.max(Instant::now() + GRACE));
     if let Some(thread) = thread.filter(|_| outcome == Err(RecvTimeoutError::Disconnected)) {

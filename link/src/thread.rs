@@ -28,7 +28,7 @@ use crate::options::Options;
 use crate::process::{never_preempt, stack_bytes, with_signals_blocked};
 use crate::pump::{FOLLOWS, Pump};
 use crate::queue::Exit;
-use crate::request::{Asked, Requests};
+use crate::request::{Condition, Requests};
 use crate::rotation::Rotation;
 use crate::status::Record;
 use crate::sync::{Mutex, MutexGuard};
@@ -185,10 +185,10 @@ impl Worker {
         #[cfg(test)]
         assert!(!self.shared.panic_once.swap(false, Ordering::Relaxed), "a panic that a test asked for");
         let are_over = self.requests.are_over();
-        while let Some(asked) = self.requests.next() {
-            match asked {
-                Asked::Acknowledged(_) => self.requests.handle_acknowledged(pump.exit.acknowledged()),
-                Asked::Answers => {
+        while let Some(condition) = self.requests.next() {
+            match condition {
+                Condition::Acknowledged(_) => self.requests.handle_acknowledged(pump.exit.acknowledged()),
+                Condition::ServerAnswers => {
                     pump.probe += 1;
                     pump.machine.handle_probe(pump.probe);
                     self.requests.handle_probe(pump.probe);
@@ -317,8 +317,8 @@ impl Interruption for RequestInterruption<'_> {
     }
 
     fn failover_deadline(&self, begun: Instant, now: Instant) -> Option<Instant> {
-        let (asked, deadline) = self.requests.time(now).filter(|_| self.endpoints > 1)?;
-        let begun = begun.max(asked);
+        let (requested, deadline) = self.requests.time(now).filter(|_| self.endpoints > 1)?;
+        let begun = begun.max(requested);
         let left = deadline.saturating_duration_since(begun);
         let share = left / u32::try_from(self.endpoints).unwrap_or(u32::MAX);
         Some(begun + share.max(LEAST_SHARE))

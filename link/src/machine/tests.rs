@@ -623,10 +623,10 @@ fn a_waiting_caller_shortens_the_deadline_for_a_welcome() {
     assert_eq!(link.connects_to(), 1);
 }
 
-/// A caller has waited since `asked`. If there is another endpoint, it gets half of the caller's time.
-fn wait_since(link: &mut Link, asked: Instant) {
+/// A caller has waited since `since`. If there is another endpoint, it gets half of the caller's time.
+fn wait_since(link: &mut Link, since: Instant) {
     let failover_deadline =
-        |begun: Instant, left| (left > 1).then(|| begun.max(asked) + Duration::from_millis(500));
+        |begun: Instant, left| (left > 1).then(|| begun.max(since) + Duration::from_millis(500));
     link.machine.handle_awaited(link.now, failover_deadline);
 }
 
@@ -642,19 +642,19 @@ fn a_waiting_caller_shortens_the_deadline_of_an_open_endpoint_that_pings() {
     link.publish(1);
     link.transmit();
     link.machine.handle_written(link.now);
-    let asked = link.now;
-    wait_since(&mut link, asked);
+    let since = link.now;
+    wait_since(&mut link, since);
     assert_eq!(link.rests_for(), Duration::from_millis(500));
     assert_eq!(link.rests_for(), PING_TIMEOUT + Duration::from_secs(1), "no caller waits");
     link.pass(Duration::from_millis(500));
-    wait_since(&mut link, asked);
+    wait_since(&mut link, since);
     assert!(!link.give_up());
     assert_eq!(link.connects_to(), 0);
     link.reopen(None);
     assert_eq!(first_and_count(link.transmit()), (1, 3));
     // Neither acknowledges, as in a failover: the link does not alternate between them.
     link.waits_for(Duration::from_secs(2));
-    wait_since(&mut link, asked);
+    wait_since(&mut link, since);
     assert!(link.rests_for() > Duration::from_millis(500));
 }
 
@@ -666,12 +666,12 @@ fn a_waiting_caller_does_not_shorten_the_deadline_of_an_endpoint_that_acknowledg
     link.transmit();
     link.waits_for(Duration::from_secs(2));
     link.receive(ack(1)).unwrap();
-    let asked = link.now;
+    let since = link.now;
     link.pass(Duration::from_secs(1));
-    wait_since(&mut link, asked);
+    wait_since(&mut link, since);
     assert!(matches!(link.step(), Step::Rest(Some(due)) if due > link.now), "it has acknowledged since then");
     link.receive(ack(2)).unwrap();
-    wait_since(&mut link, asked);
+    wait_since(&mut link, since);
     link.step();
     link.publish(1);
     link.transmit();

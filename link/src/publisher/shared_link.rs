@@ -150,7 +150,7 @@ impl Link {
         Self {
             entrance: self.entrance.another(),
             shared: Arc::clone(&self.shared),
-            asker: self.asker.clone(),
+            requester: self.requester.clone(),
             ended: self.ended.clone(),
             thread: None,
             worker: None,
