@@ -105,7 +105,7 @@ pub(crate) fn disconnect(handle: Handle, who: Table<'_>) -> PhpResult<bool> {
 
 pub(crate) fn flush(handle: Handle, timeout: Seconds) -> bool {
     let flushed = handle.with(|publisher| publisher.flush(timeout.duration()));
-    handle.log_news();
+    handle.log_new_warnings();
     flushed
 }
 

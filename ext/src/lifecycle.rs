@@ -31,7 +31,7 @@ pub(crate) unsafe extern "C" fn request_startup(_type: i32, _module_number: i32)
 /// RSHUTDOWN: the end of a request. Does not wait.
 pub(crate) unsafe extern "C" fn request_shutdown(_type: i32, _module_number: i32) -> i32 {
     // Nobody could handle a panic; the request is over.
-    let _ = catch_unwind(publishers::log_all_news);
+    let _ = catch_unwind(publishers::log_all_new_warnings);
     0
 }
 

@@ -96,17 +96,17 @@ impl Handle {
 
     /// Accepts a message. Returns false if the queue is full.
     pub(crate) fn publish(self, message: MessageRef<'_>) -> bool {
-        let (accepted, news) = PUBLISHERS.with_borrow_mut(|publishers| {
+        let (accepted, warnings) = PUBLISHERS.with_borrow_mut(|publishers| {
             let entry = &mut publishers.entries[self.0];
-            (entry.publisher.publish(message).is_ok(), entry.news())
+            (entry.publisher.publish(message).is_ok(), entry.new_warnings())
         });
-        news.log();
+        warnings.log();
         accepted
     }
 
-    /// Writes new outages and warnings of this publisher's link to PHP's error log, each once.
-    pub(crate) fn log_news(self) {
-        PUBLISHERS.with_borrow_mut(|publishers| publishers.entries[self.0].news()).log();
+    /// Writes new warnings about this publisher's link to PHP's error log, each once.
+    pub(crate) fn log_new_warnings(self) {
+        PUBLISHERS.with_borrow_mut(|publishers| publishers.entries[self.0].new_warnings()).log();
     }
 }
 
@@ -137,14 +137,14 @@ impl Publishers {
     }
 }
 
-/// New lines for PHP's error log about a publisher's link.
+/// Warnings about a publisher's link that are not yet in PHP's error log.
 #[must_use]
-struct News {
+struct LinkWarnings {
     outage: Option<String>,
     cluster_mismatch: Option<String>,
 }
 
-impl News {
+impl LinkWarnings {
     /// Call only while no publisher is lent: PHP may run its own code for a log line.
     fn log(self) {
         for line in self.cluster_mismatch.into_iter().chain(self.outage) {
@@ -155,8 +155,8 @@ impl News {
 
 impl Entry {
     /// Cheap if there is nothing new: called after each message.
-    fn news(&mut self) -> News {
-        News { outage: self.new_outage(), cluster_mismatch: self.new_cluster_mismatch() }
+    fn new_warnings(&mut self) -> LinkWarnings {
+        LinkWarnings { outage: self.new_outage(), cluster_mismatch: self.new_cluster_mismatch() }
     }
 
     /// The warning that two endpoints belong to different clusters. Reported once per publisher, because the cause is in its
@@ -246,11 +246,12 @@ pub(crate) fn begin_request() {
     });
 }
 
-/// Writes new outages and warnings of all publishers to PHP's error log.
-pub(crate) fn log_all_news() {
-    let news = PUBLISHERS
-        .with_borrow_mut(|publishers| publishers.entries.iter_mut().map(Entry::news).collect::<Vec<_>>());
-    news.into_iter().for_each(News::log);
+/// Writes new warnings about the links of all publishers to PHP's error log.
+pub(crate) fn log_all_new_warnings() {
+    let warnings = PUBLISHERS.with_borrow_mut(|publishers| {
+        publishers.entries.iter_mut().map(Entry::new_warnings).collect::<Vec<_>>()
+    });
+    warnings.into_iter().for_each(LinkWarnings::log);
 }
 
 /// Ends all publishers. Flushes them first, within `orosync.shutdown_timeout`.
