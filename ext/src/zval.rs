@@ -96,10 +96,10 @@ impl StubLiteral for Seconds {
 
 impl Seconds {
     /// The longest wait in seconds: one year, so that no deadline overflows.
-    const LONGEST: f64 = 366.0 * 86_400.0;
+    const MAX: f64 = 366.0 * 86_400.0;
 
     pub(crate) fn duration(self) -> std::time::Duration {
-        let seconds = if self.0.is_nan() { 0.0 } else { self.0.clamp(0.0, Self::LONGEST) };
+        let seconds = if self.0.is_nan() { 0.0 } else { self.0.clamp(0.0, Self::MAX) };
         std::time::Duration::from_secs_f64(seconds)
     }
 }

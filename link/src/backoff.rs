@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use crate::error::Retry;
 
-/// The delay before the second attempt.
-const FIRST: Duration = Duration::from_millis(50);
+/// The delay of the second retry, which doubles with each further one. The first retry is immediate.
+const BASE_DELAY: Duration = Duration::from_millis(50);
 
 /// Maximum delay.
-const LONGEST: Duration = Duration::from_secs(5);
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
@@ -32,10 +32,12 @@ impl Backoff {
             self.failures = failures.saturating_add(1);
         }
         match retry {
-            Retry::Late | Retry::Refused => jitter(LONGEST, random),
+            Retry::Late | Retry::Refused => jitter(MAX_DELAY, random),
             Retry::Elsewhere => Duration::ZERO,
             Retry::Soon if failures == 0 => Duration::ZERO,
-            Retry::Soon => jitter(FIRST.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST), random),
+            Retry::Soon => {
+                jitter(BASE_DELAY.saturating_mul(1 << (failures - 1).min(16)).min(MAX_DELAY), random)
+            }
         }
     }
 }
@@ -62,14 +64,14 @@ mod tests {
     fn jitter_spreads_each_delay_over_half_of_it() {
         let mut backoff = Backoff::default();
         backoff.next(Retry::Soon, 0.0);
-        assert_eq!(backoff.next(Retry::Soon, 0.0), FIRST / 2);
-        assert_eq!(jitter(LONGEST, 0.5), LONGEST.mul_f64(0.75));
+        assert_eq!(backoff.next(Retry::Soon, 0.0), BASE_DELAY / 2);
+        assert_eq!(jitter(MAX_DELAY, 0.5), MAX_DELAY.mul_f64(0.75));
     }
 
     #[test]
     fn a_refusal_waits_long_from_the_first_time_on() {
         let mut backoff = Backoff::default();
-        assert_eq!(backoff.next(Retry::Late, 1.0), LONGEST);
+        assert_eq!(backoff.next(Retry::Late, 1.0), MAX_DELAY);
     }
 
     #[test]
@@ -77,13 +79,13 @@ mod tests {
         let mut backoff = Backoff::default();
         assert_eq!([(); 9].map(|()| backoff.next(Retry::Elsewhere, 1.0)), [Duration::ZERO; 9]);
         assert_eq!(backoff.next(Retry::Soon, 1.0), Duration::ZERO);
-        assert_eq!(backoff.next(Retry::Soon, 1.0), FIRST);
+        assert_eq!(backoff.next(Retry::Soon, 1.0), BASE_DELAY);
     }
 
     #[test]
     fn years_of_failures_do_not_overflow() {
         let mut backoff = Backoff { failures: u32::MAX };
-        assert_eq!(backoff.next(Retry::Soon, 1.0), LONGEST);
+        assert_eq!(backoff.next(Retry::Soon, 1.0), MAX_DELAY);
         assert_eq!(backoff.failures, u32::MAX);
     }
 }
