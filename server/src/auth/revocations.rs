@@ -181,7 +181,7 @@ pub(super) struct Known {
 /// The timeline of shared disconnects, with its mapping to numbers.
 #[derive(Debug)]
 struct Shared {
-    line: Timeline,
+    timeline: Timeline,
     /// The number of offset 0, which may be negative: all arithmetic wraps.
     zero: u64,
 }
@@ -246,11 +246,11 @@ impl Known {
             self.record(target, *unix);
             return;
         };
-        if at.offset <= shared.line.last().offset {
+        if at.offset <= shared.timeline.last().offset {
             return;
         }
-        shared.line.push(at.tag);
-        self.last = shared.number(shared.line.last().offset);
+        shared.timeline.push(at.tag);
+        self.last = shared.number(shared.timeline.last().offset);
         if !matches_nobody(target) {
             self.keep(Revocation { number: self.last, unix: *unix, target: target.clone() });
         }
@@ -260,7 +260,8 @@ impl Known {
     fn begin_timeline(&mut self, TimelineStart { base, disconnected, unknown_until }: &TimelineStart) {
         self.last += 1;
         self.began = self.last;
-        self.shared = Some(Shared { line: Timeline::new(*base), zero: self.last.wrapping_sub(base.offset) });
+        self.shared =
+            Some(Shared { timeline: Timeline::new(*base), zero: self.last.wrapping_sub(base.offset) });
         self.forgotten_unix = self.forgotten_unix.max(*unknown_until);
         for disconnected in disconnected {
             self.record_shared(disconnected);
@@ -270,7 +271,7 @@ impl Known {
     /// The last revocation in the form that tickets contain.
     fn named(&self) -> (u128, u64) {
         self.shared.as_ref().map_or((self.node, self.last), |shared| {
-            let Position { offset, tag } = shared.line.last();
+            let Position { offset, tag } = shared.timeline.last();
             (u128::from(tag), offset)
         })
     }
@@ -285,11 +286,11 @@ impl Known {
             let is_known = (self.forgotten..=self.last).contains(&offset);
             return if is_known { Ok(offset) } else { Err(NotResumable::Revoked) };
         };
-        if offset < shared.line.base().offset {
+        if offset < shared.timeline.base().offset {
             return Err(NotResumable::Revoked);
         }
         let tag = u64::try_from(ticket.node).map_err(|_| NotResumable::OtherServer)?;
-        let is_known = shared.line.has(Position { offset, tag });
+        let is_known = shared.timeline.has(Position { offset, tag });
         if is_known { Ok(shared.number(offset)) } else { Err(NotResumable::OtherServer) }
     }
 
@@ -314,9 +315,11 @@ impl Known {
         }
         let Some(shared) = &mut self.shared else { return };
         // The timeline also contains disconnects whose target cannot match anybody.
-        let beyond = shared.line.count().saturating_sub(self.max) as u64;
+        let beyond = shared.timeline.count().saturating_sub(self.max) as u64;
         let forgotten = self.forgotten.max(self.began);
-        shared.line.forget(shared.offset(forgotten).max(shared.line.base().offset.saturating_add(beyond)));
+        shared
+            .timeline
+            .forget(shared.offset(forgotten).max(shared.timeline.base().offset.saturating_add(beyond)));
     }
 
     /// Begins the numbers of a new process, higher than any that an earlier one may have assigned without recording it.
@@ -540,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_a_lost_line_is_refused_and_one_from_before_the_fork_is_accepted() {
+    fn a_ticket_of_a_lost_timeline_is_refused_and_one_from_before_the_fork_is_accepted() {
         let (old, lost) = (issue(&node(0, &[1, 2]), &[]), issue(&node(0, &[1, 2, 3]), &[]));
         let promoted = node(0, &[1, 2]);
         promoted.record_shared(&id(4), Position { offset: 3, tag: 31 }, 1000);
@@ -567,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_new_line_begins_earlier_sessions_get_no_ticket() {
+    fn earlier_sessions_get_no_ticket_after_a_new_timeline_begins() {
         let node = node(95, &[1, 2]);
         let begun = node.last_for_new_session(&user(9), 5000).unwrap();
         let issue = |since| node.last_for_new_ticket([SESSION].into_iter(), &user(9), since);
@@ -599,6 +602,6 @@ mod tests {
         );
         (5..=30).for_each(|offset| node.record_shared(&id(offset), at(offset), 2000));
         let known = node.lock();
-        assert_eq!((known.kept.len(), known.shared.as_ref().unwrap().line.count()), (10, 10));
+        assert_eq!((known.kept.len(), known.shared.as_ref().unwrap().timeline.count()), (10, 10));
     }
 }

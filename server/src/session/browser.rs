@@ -117,8 +117,8 @@ impl Browser {
         arguments: &[Payload],
         with: &mut Conversation<'_>,
     ) -> Result<(), CloseReason> {
-        let asker = CallContext { session: with.session, since: with.since, admission: with.admission };
-        let frame = match calls::call(procedure, arguments, asker, |name| self.prefixes.expand(name)) {
+        let context = CallContext { session: with.session, since: with.since, admission: with.admission };
+        let frame = match calls::call(procedure, arguments, context, |name| self.prefixes.expand(name)) {
             Ok(CallOutcome::Result(result)) => calls::result(call_id, result),
             Ok(CallOutcome::Forwarded(request)) => {
                 self.unanswered += 1;

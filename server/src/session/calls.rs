@@ -74,19 +74,19 @@ pub struct CallContext<'a> {
 pub fn call(
     procedure: &str,
     arguments: &[Payload],
-    asker: CallContext<'_>,
+    context: CallContext<'_>,
     expand: impl Fn(String) -> String,
 ) -> Result<CallOutcome, Refused> {
     let arguments = Arguments { procedure, arguments };
     match procedure {
         "orosync/ping" => Ok(CallOutcome::Result(Payload::null())),
         "orosync/resume" => Ok(CallOutcome::Forwarded(Request::Resume)),
-        "orosync/session" => Ok(CallOutcome::Result(json(&Description::new(asker)))),
+        "orosync/session" => Ok(CallOutcome::Result(json(&Description::new(context)))),
         SUBSCRIBE => {
-            let topic = asker.admission.subscribe(&expand(arguments.required(0, "a topic")?))?;
+            let topic = context.admission.subscribe(&expand(arguments.required(0, "a topic")?))?;
             let options: Option<Options> = arguments.read(1, "an object with since and tags")?;
             let Options { since, tags } = options.unwrap_or_default();
-            let since = since.map(|since| arguments.since(since, asker.since)).transpose()?;
+            let since = since.map(|since| arguments.since(since, context.since)).transpose()?;
             let tags = tags.map(|tags| arguments.tags(&tags)).transpose()?;
             Ok(CallOutcome::Forwarded(Request::Subscribe { topic, since, tags }))
         }
@@ -260,16 +260,16 @@ struct Description<'a> {
 }
 
 impl<'a> Description<'a> {
-    fn new(asker: CallContext<'a>) -> Self {
-        let identity: &Identity = asker.admission.identity;
+    fn new(context: CallContext<'a>) -> Self {
+        let identity: &Identity = context.admission.identity;
         Self {
-            session: asker.session.to_string(),
+            session: context.session.to_string(),
             role: identity.role.as_str(),
             user: identity.user.as_deref(),
             uid: identity.uid.as_ref(),
             org: identity.org,
             server: SERVER_IDENT,
-            node: asker.admission.shared.metrics.node.as_str(),
+            node: context.admission.shared.metrics.node.as_str(),
         }
     }
 }
