@@ -87,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_acknowledged_messages_is_used_again() {
+    fn the_memory_of_acknowledged_messages_is_reused() {
         let mut arena = Arena::new();
         let in_one_chunk = CHUNK_BYTES / message("t", "\"something\"").lend().encoded_len();
         assert!(places(&mut arena, 20_000, 0).len() <= in_one_chunk);
     }
 
     #[test]
-    fn a_burst_takes_the_memory_of_the_burst_before_it() {
+    fn a_burst_reuses_the_memory_of_the_previous_burst() {
         let mut arena = Arena::new();
         let mut known = HashSet::new();
         for _ in 0..10 {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_not_written_over_and_what_is_kept_is_bounded() {
+    fn waiting_messages_are_not_overwritten_and_kept_chunks_are_bounded() {
         let mut arena = Arena::new();
         let encoded: Vec<_> = (0..200_000)
             .map(|number| {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_message_takes_no_chunk() {
+    fn a_large_message_uses_no_chunk() {
         let mut arena = Arena::new();
         arena.encode(large_message(LARGE_BYTES).lend());
         assert_eq!(arena.open.capacity(), CHUNK_BYTES);

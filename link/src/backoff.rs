@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_spreads_each_delay_over_half_of_it() {
+    fn jitter_shortens_a_delay_by_up_to_half() {
         let mut backoff = Backoff::default();
         backoff.next(Retry::Soon, 0.0);
         assert_eq!(backoff.next(Retry::Soon, 0.0), BASE_DELAY / 2);
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_waits_long_from_the_first_time_on() {
+    fn a_late_retry_has_the_maximum_delay_from_the_first_failure_on() {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.next(Retry::Late, 1.0), MAX_DELAY);
     }

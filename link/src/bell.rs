@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_goes_off_once_and_not_before_its_time() {
+    fn an_alarm_fires_once_and_not_early() {
         let bell = Bell::new().unwrap();
         let (begun, time) = (std::time::Instant::now(), Duration::from_millis(20));
         bell.ring_in(time);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bell_that_was_never_installed_rings_for_nobody() {
+    fn a_doorbell_without_a_bell_ignores_rings_and_does_not_wait() {
         let doorbell = Doorbell::new();
         doorbell.ring();
         assert!(doorbell.wait(None, None));

@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_an_attempt_begins_when_the_name_is_resolved() {
+    fn the_timeout_of_an_attempt_starts_after_name_resolution() {
         let timeout = Duration::from_millis(50);
         let resolved = Cell::new(None);
         let resolve_slowly = |host: &str, port| {
@@ -486,13 +486,13 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_not_shown_by_the_request() {
+    fn the_debug_output_of_a_request_does_not_contain_the_ticket() {
         let request = request(&"ws://localhost/".parse().unwrap(), "very-secret").unwrap();
         assert!(!format!("{request:?}").contains("very-secret"));
     }
 
     #[test]
-    fn http_answers_are_told_apart() {
+    fn http_responses_of_the_server_and_of_proxies_are_distinguished() {
         let error = |status: u16, challenge: &str| {
             let response = tungstenite::http::Response::builder().status(status);
             let response = response.header(header::WWW_AUTHENTICATE, challenge).body(None).unwrap();
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_over_when_it_is_stopped() {
+    fn a_stop_ends_an_attempt() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let doorbell = Doorbell::new();

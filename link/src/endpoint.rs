@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_read_with_their_default_port_and_path() {
+    fn endpoints_are_parsed_with_their_default_port_and_path() {
         assert_eq!(shown("ws://127.0.0.1:8080/"), "ws://127.0.0.1:8080/");
         assert_eq!(shown("WSS://sync.example.com"), "wss://sync.example.com:443/");
         assert_eq!(shown("ws://[::1]:8080/ws?a=b"), "ws://[::1]:8080/ws?a=b");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_endpoint_says_what_to_write() {
+    fn each_kind_of_invalid_endpoint_has_its_own_error() {
         let error = |text: &str| text.parse::<Endpoint>().unwrap_err();
         for text in ["", "127.0.0.1:8080", "http://localhost/", "tcp://localhost:8080"] {
             assert!(matches!(error(text), EndpointError::Scheme { .. }), "{text}");

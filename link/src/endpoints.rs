@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_spaces_or_commas_between() {
+    fn a_list_is_separated_by_spaces_or_commas() {
         let both = "ws://10.0.0.1:8080/, ws://10.0.0.2:8080/";
         for separator in [" ", ",", ", ", " ,\t", "\n", ",,"] {
             assert_eq!(shown(&format!("ws://10.0.0.1:8080{separator}ws://10.0.0.2:8080/")), both);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn one_endpoint_is_read_as_before() {
+    fn a_unix_path_may_contain_spaces_and_commas() {
         assert!(!"ws://localhost".parse::<Endpoints>().unwrap().are_several());
         assert_eq!(shown("ws://localhost"), "ws://localhost:80/");
         for path in ["unix:/srv/my project, 2nd/orosync.sock", "unix:/run/a,b", "unix:/run/a:/b c"] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_says_why() {
+    fn each_kind_of_invalid_list_has_its_own_error() {
         let error = |text: &str| text.parse::<Endpoints>().unwrap_err();
         assert_eq!(error(""), EndpointError::None);
         assert_eq!(error(" , "), EndpointError::None);

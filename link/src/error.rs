@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_restarting_server_is_tried_soon_and_a_refusal_late() {
+    fn a_restarting_server_is_retried_soon_and_a_refusal_late() {
         let closed = |code| LinkError::Closed { code, reason: String::new() };
         assert_eq!(closed(1001).retry(), Retry::Soon);
         assert_eq!(closed(1006).retry(), Retry::Soon);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_shown_as_one_cut_line_without_control_characters() {
+    fn an_http_answer_is_shown_as_one_truncated_line_without_control_characters() {
         let answer = Answer::from_body(b"\n the ticket \x1b[31mexpired\x07\r\nsecond line");
         assert_eq!(answer.to_string(), ": the ticket [31mexpired");
         assert_eq!(Answer::from_body(&[b'x'; 5000]).to_string().len(), 2 + Answer::MAX_CHARS);

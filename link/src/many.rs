@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_thread_has_pushed_comes_out_in_its_order_and_the_bound_holds() {
+    fn messages_of_each_thread_stay_in_order_and_the_shared_bound_holds() {
         const MESSAGES: usize = 5_000;
         const BOUND: usize = 16;
         let (entrance, mut exit) = queue(Bounds::new(BOUND, Bounds::MIN_BYTES).unwrap());
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_was_accepted_before_the_end_comes_out_and_nothing_else() {
+    fn a_closed_queue_yields_exactly_the_accepted_messages() {
         for _ in 0..200 {
             let (entrance, mut exit) = queue(Bounds::new(1_000, Bounds::MIN_BYTES).unwrap());
             let begun = AtomicBool::new(false);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_room_leaves_the_bytes_to_the_others() {
+    fn a_refused_message_releases_its_bytes() {
         let (mut entrance, mut exit) = queue(Bounds::new(1, Bounds::MIN_BYTES).unwrap());
         entrance.try_push(message("t", "1").lend()).unwrap();
         let large = crate::queue::large_message(usize::try_from(Bounds::MIN_BYTES / 2).unwrap());

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn two_nodes_that_ran_at_the_same_time_with_different_ids_are_two_clusters() {
+    fn nodes_that_ran_at_the_same_time_with_different_cluster_ids_mismatch() {
         let mut neighbours = Neighbours::new(3);
         assert_eq!(neighbours.handle_answer(minute(0), 1, since(0, 7)), None);
         neighbours.handle_lost(1, minute(5));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_runs_for_longer_than_this_machine_is_compared_too() {
+    fn a_node_with_a_longer_uptime_than_this_machine_is_compared() {
         let mut neighbours = Neighbours::new(2);
         neighbours.handle_answer(minute(0), 0, since(0, 7));
         assert_eq!(neighbours.handle_answer(minute(1), 1, since(u64::from(u32::MAX), 8)), Some(0));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_endpoint_said_before_its_restart_is_forgotten() {
+    fn the_membership_of_an_endpoint_is_replaced_after_its_restart() {
         let mut neighbours = Neighbours::new(2);
         neighbours.handle_answer(minute(0), 0, since(60, 7));
         neighbours.handle_lost(0, minute(1));

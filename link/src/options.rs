@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_that_no_message_could_pass_are_refused() {
+    fn bounds_too_small_for_a_message_or_too_large_are_rejected() {
         assert!(Bounds::new(0, Bounds::MIN_BYTES).is_none());
         assert!(Bounds::new(1, Bounds::MIN_BYTES - 1).is_none());
         assert!(Bounds::new(1, Bounds::MIN_BYTES).is_some());

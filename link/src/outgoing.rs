@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_finished_where_the_last_write_ended() {
+    fn a_partial_write_is_continued_where_it_ended() {
         let mut outgoing = Outgoing::new();
         let mut sink = Sink { at_a_time: 3, is_full: false, taken: Vec::new() };
         outgoing.fill(10, [&b"01234"[..], b"56789"].into_iter());

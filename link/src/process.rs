@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_another_generation_and_its_parent_is_not() {
+    fn a_fork_changes_the_generation_of_the_child_only() {
         let before = generation();
         assert_eq!(exit_code_of_child(|| i32::from(generation() == before)), 0);
         assert_eq!(generation(), before);
@@ -278,7 +278,7 @@ mod tests {
 
     #[cfg(feature = "threads")]
     #[test]
-    fn threads_share_a_value_and_a_child_has_another_one_whatever_was_held() {
+    fn threads_share_a_value_and_a_child_gets_a_new_one_even_while_the_lock_is_held() {
         let shared = OfProcess::<Mutex<u32>>::new();
         thread::scope(|scope| {
             for _ in 0..4 {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_finds_no_lock_of_the_resolver_held() {
+    fn a_child_inherits_no_held_lock_of_the_resolver() {
         /// Stands for a lock of glibc's resolver.
         static LOCK: Mutex<()> = Mutex::new(());
         generation();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_does_not_wait_for_a_resolver_that_waits_for_the_network() {
+    fn a_fork_does_not_wait_for_the_answer_of_a_nameserver() {
         generation();
         let (enter, entered) = mpsc::channel();
         let (answer, answered) = mpsc::channel::<()>();
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_is_started_with_all_signals_blocked_and_the_starter_keeps_its_mask() {
+    fn a_new_thread_blocks_all_signals_and_its_creator_keeps_its_mask() {
         fn blocked(signal: i32) -> bool {
             let mut set = MaybeUninit::uninit();
             // SAFETY: a null set changes nothing; the current mask is written to `set`.

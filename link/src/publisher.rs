@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_link_thread_costs_the_connection_and_no_message() {
+    fn a_panic_of_the_link_thread_loses_the_connection_but_no_message() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_link_thread_preempts_nobody() {
+    fn the_link_thread_runs_under_sched_batch() {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
         let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };

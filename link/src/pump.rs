@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_message_leaves_at_once_and_what_follows_it_is_left_to_the_thread() {
+    fn a_lone_message_is_sent_at_once_and_one_that_follows_it_by_the_thread() {
         let (mut pump, mut entrance, mut server) = open();
         let now = Instant::now();
         assert!(!pump.send_alone(now), "no message is waiting");
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgements_that_nobody_reads_are_few() {
+    fn unread_acknowledgements_of_lone_messages_are_bounded() {
         let (mut pump, mut entrance, mut server) = open();
         let mut now = Instant::now();
         for _ in 0..MOST_UNREAD {
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_than_one_small_message_is_left_to_the_thread() {
+    fn a_large_message_or_several_messages_are_left_to_the_thread() {
         let (mut pump, mut entrance, _server) = open();
         push(&mut entrance, &large_message(ALONE_BYTES));
         assert!(!pump.send_alone(Instant::now()));
@@ -357,14 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_with_little_room_leaves_all_to_the_thread() {
+    fn a_small_queue_leaves_all_messages_to_the_thread() {
         let (mut pump, mut entrance, _server) = open_with(Bounds::new(31, Bounds::MIN_BYTES).unwrap());
         push(&mut entrance, &message("t", "1"));
         assert!(!pump.send_alone(Instant::now()));
     }
 
     #[test]
-    fn what_somebody_waits_for_is_left_to_the_thread() {
+    fn messages_are_left_to_the_thread_while_a_requester_waits() {
         let (mut pump, mut entrance, mut server) = open();
         push(&mut entrance, &message("t", "1"));
         assert!(pump.send_alone(Instant::now()));
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_breaks_under_a_publisher_is_the_threads_to_give_up() {
+    fn a_connection_that_breaks_while_a_publisher_sends_is_dropped_by_the_thread() {
         let (mut pump, mut entrance, server) = open();
         drop(server);
         push(&mut entrance, &message("t", "1"));
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_takes_only_in_part_is_finished_by_the_thread() {
+    fn a_partly_written_frame_is_finished_by_the_thread() {
         let (mut pump, mut entrance, mut server) = open();
         let (payload, sent) = fill(&mut pump, &mut entrance, &mut server);
         let mut has_read = 0;

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_keeps_its_budget_until_it_is_acknowledged() {
+    fn a_sent_message_keeps_its_budget_until_it_is_acknowledged() {
         let (mut entrance, mut exit) = queue(Bounds::new(1, Bounds::MIN_BYTES).unwrap());
         entrance.try_push(message("t", "1").lend()).unwrap();
         let sent = exit.take().unwrap();
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counters_add_up_for_every_reader_at_every_moment() {
+    fn the_counters_add_up_for_concurrent_readers() {
         const MESSAGES: u64 = 20_000;
         let (mut entrance, mut exit) = queue(Bounds::new(64, Bounds::MIN_BYTES).unwrap());
         let counts = Arc::clone(&entrance.counts);

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_ends_with_its_time() {
+    fn a_request_ends_at_its_deadline() {
         let (requester, mut requests) = requests();
         let now = Instant::now();
         for _ in 0..2 * MAX_UNREAD_REQUESTS {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn several_threads_wait_at_once_and_each_gets_the_answer_to_its_own_question() {
+    fn concurrent_requests_get_the_answer_to_their_own_condition() {
         let (requester, mut requests) = requests();
         let later = Instant::now() + 2 * LIMIT;
         thread::scope(|scope| {

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_goes_through_all_from_wherever_it_begins() {
+    fn a_round_tries_each_endpoint_once_from_any_start() {
         for begin in 0..3 {
             let mut rotation = Rotation::new(3, begin + 30);
             for _ in 0..2 {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_is_as_hopeful_as_its_most_hopeful_failure() {
+    fn a_round_is_retried_at_the_soonest_of_its_failures() {
         let after = |failures: [Retry; 2]| {
             let mut rotation = Rotation::new(2, 0);
             assert_eq!(rotation.handle_failed(failures[0]), None);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_connection_ends_a_round() {
+    fn a_good_connection_starts_a_new_round() {
         let mut rotation = Rotation::new(2, 0);
         rotation.handle_failed(Retry::Soon);
         rotation.reset();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_did_not_acknowledge_is_the_last_until_it_does() {
+    fn an_endpoint_that_did_not_acknowledge_is_tried_last_until_it_does() {
         let mut rotation = Rotation::new(3, 0);
         rotation.handle_failed(Retry::Elsewhere);
         let mut round = || -> Vec<usize> {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_did_not_acknowledge_has_its_turn_again_though_the_others_are_good_for_a_while() {
+    fn an_endpoint_that_did_not_acknowledge_is_tried_again_after_several_failures_of_others() {
         let mut rotation = Rotation::new(3, 0);
         rotation.handle_failed(Retry::Elsewhere);
         let mut lost = || {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn where_none_acknowledges_each_has_its_turn() {
+    fn endpoints_are_tried_in_order_if_none_acknowledges() {
         let mut rotation = Rotation::new(3, 0);
         for turn in 1..10 {
             rotation.handle_failed(Retry::Elsewhere);

@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_reads_back() {
+    fn each_state_is_stored_and_read_back() {
         let record = Record::new();
         assert_eq!(record.state(), State::Idle);
         for state in State::ALL {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_kept_by_topic_and_the_oldest_makes_room() {
+    fn refusals_are_kept_per_topic_and_the_oldest_is_dropped_at_the_bound() {
         let record = Record::new();
         let refuse = |topic: String, messages| {
             let refusal =
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_connection_is_no_reconnect() {
+    fn the_first_connection_does_not_count_as_a_reconnect() {
         let record = Record::new();
         assert_eq!(record.reconnects(), 0);
         record.count_opened();

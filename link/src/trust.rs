@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_in_ca_file_is_trusted_itself() {
+    fn a_server_certificate_in_ca_file_is_trusted() {
         let own = self_signed(|_| {});
         assert_eq!(verify(&own, &own, Some("ca.pem"), "localhost"), Ok(()));
         let plain = self_signed(|params| params.is_ca = IsCa::NoCa);
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn self_signed_certificates_and_unknown_issuers_are_told_apart() {
+    fn self_signed_certificates_and_unknown_issuers_have_different_errors() {
         let other = self_signed(|_| {});
         for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::NoCa] {
             let own = self_signed(|params| params.is_ca = is_ca);
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_speak_tls_is_told_apart() {
+    fn a_server_without_tls_has_its_own_error() {
         let error = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
         let said = failure(&io::Error::other(error)).unwrap().to_string();
         assert!(

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_waits_leaves_in_one_batch() {
+    fn all_waiting_messages_are_sent_in_one_batch() {
         let (mut window, mut source) = (Window::new(), messages(3));
         assert_eq!(next_batch(&mut window, &mut source), [1, 2, 3]);
         assert_eq!(next_batch(&mut window, &mut source), [0_u64; 0]);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_acknowledgement_changes_nothing_and_one_from_the_future_is_an_error() {
+    fn an_old_acknowledgement_is_ignored_and_one_beyond_the_sent_messages_is_an_error() {
         let (mut window, mut source) = (Window::new(), messages(2));
         next_batch(&mut window, &mut source);
         window.acknowledge(seq(2)).unwrap();

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_tls_buffer_blocks_even_if_there_is_something_to_read() {
+    fn a_write_to_a_full_tls_buffer_blocks_even_if_data_is_readable() {
         let (mut client, mut server) = tls_pair();
         let large = vec![0; 1 << 20];
         let mut is_blocked = false;

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_share_a_link_and_one_that_ends_takes_nothing_along() {
+    fn threads_share_a_link_that_keeps_the_messages_of_ended_threads() {
         let directory = tempfile::tempdir().unwrap();
         let shared_link = shared_link(&directory);
         assert_eq!(shared_link.publisher().status().state, State::Idle);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_accepted_after_the_end_and_all_before_it_is_counted() {
+    fn a_shutdown_counts_all_accepted_messages_and_no_more_are_accepted() {
         let directory = tempfile::tempdir().unwrap();
         let shared_link = shared_link(&directory);
         let accepted = AtomicU64::new(0);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_link_ends_when_nobody_has_the_line() {
+    fn the_link_ends_with_its_last_publisher() {
         let directory = tempfile::tempdir().unwrap();
         let shared_link = shared_link(&directory);
         let mut publisher = shared_link.publisher();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn one_thread_tells_of_an_outage() {
+    fn an_outage_is_reported_by_one_thread_only() {
         let directory = tempfile::tempdir().unwrap();
         let shared_link = shared_link(&directory);
         let mut publisher = shared_link.publisher();

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_not_shown_by_the_request() {
+    fn the_debug_output_of_a_request_does_not_contain_the_ticket() {
         let request = request(&"ws://localhost/".parse().unwrap(), "very-secret").unwrap();
         assert!(!format!("{request:?}").contains("very-secret"));
     }
