@@ -4,7 +4,7 @@
 //! page faults, and a heap that grows and shrinks with each burst. Here a message is a slice of a chunk. Once all messages of a
 //! chunk are acknowledged, its only writer reuses it, so that the steady state has no allocation.
 //!
-//! Owns the chunks. Bound: the queue's bound, plus at most [`KEPT`] chunks that are kept for the next burst.
+//! Owns the chunks. Bound: the queue's bound, plus at most [`MAX_KEPT_CHUNKS`] chunks that are kept for the next burst.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -20,7 +20,7 @@ const LARGE_BYTES: usize = CHUNK_BYTES / 4;
 
 /// Maximum number of chunks kept for reuse: 2 MiB, in a process that has once published that much at a time. In a PHP with
 /// threads, 512 KiB per thread that has.
-const KEPT: usize = if cfg!(feature = "threads") { 16 } else { 64 };
+const MAX_KEPT_CHUNKS: usize = if cfg!(feature = "threads") { 16 } else { 64 };
 
 #[derive(Debug)]
 pub(crate) struct Arena {
@@ -56,7 +56,7 @@ impl Arena {
         let next = if oldest { self.full.pop_front() } else { None };
         let filled =
             mem::replace(&mut self.open, next.unwrap_or_else(|| BytesMut::with_capacity(CHUNK_BYTES)));
-        if self.full.len() == KEPT {
+        if self.full.len() == MAX_KEPT_CHUNKS {
             self.full.pop_front();
         }
         self.full.push_back(filled);
@@ -117,7 +117,7 @@ mod tests {
         for (encoded, message) in &encoded {
             assert_eq!(*encoded, EncodedMessage::new(message.lend(), &mut BytesMut::new()));
         }
-        assert_eq!(arena.full.len(), KEPT);
+        assert_eq!(arena.full.len(), MAX_KEPT_CHUNKS);
     }
 
     #[test]

@@ -208,9 +208,9 @@ fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Opt
     loop {
         handshake = match handshake.handshake() {
             Ok((websocket, answer)) => {
-                let said = membership(answer.headers());
+                let membership = membership(answer.headers());
                 let transport = Transport::new(websocket);
-                return Ok(Some(Connected { begun: attempt.begun, transport, membership: said }));
+                return Ok(Some(Connected { begun: attempt.begun, transport, membership }));
             }
             Err(HandshakeError::Interrupted(handshake)) => handshake,
             Err(HandshakeError::Failure(error)) => return Err(handshake_error(error)),
@@ -538,7 +538,7 @@ mod tests {
 
     #[test]
     fn an_invalid_cluster_header_is_ignored() {
-        let said = |value: &'static str| {
+        let parsed = |value: &'static str| {
             let headers = HeaderMap::from_iter([(
                 HeaderName::from_static("orosync-cluster"),
                 HeaderValue::from_static(value),
@@ -547,8 +547,8 @@ mod tests {
         };
         let cluster = orosync_protocol::ClusterId(0xabc);
         let running = Duration::from_secs(42);
-        assert_eq!(said("00000000000000000000000000000abc 42"), Some(Membership { cluster, running }));
-        assert_eq!(said("something else"), None);
+        assert_eq!(parsed("00000000000000000000000000000abc 42"), Some(Membership { cluster, running }));
+        assert_eq!(parsed("something else"), None);
         assert_eq!(membership(&HeaderMap::new()), None);
     }
 }

@@ -225,8 +225,8 @@ impl Machine {
     }
 
     /// Handles a node's cluster membership, sent in the handshake. Returns the index of an endpoint in another cluster.
-    pub(crate) fn handle_membership(&mut self, now: Instant, said: Membership) -> Option<usize> {
-        self.neighbours.handle_answer(now, self.rotation.current(), said)
+    pub(crate) fn handle_membership(&mut self, now: Instant, membership: Membership) -> Option<usize> {
+        self.neighbours.handle_answer(now, self.rotation.current(), membership)
     }
 
     /// An attempt failed, or the connection was lost: moves on to the next endpoint, at once unless that has failed as well.

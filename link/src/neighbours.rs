@@ -32,18 +32,23 @@ impl Neighbours {
     }
 
     /// Records a node's report. Returns another endpoint whose node was in another cluster while this one was running.
-    pub(crate) fn handle_answer(&mut self, now: Instant, endpoint: usize, said: Membership) -> Option<usize> {
-        let began = now.checked_sub(said.running).map(|began| began + INACCURACY);
+    pub(crate) fn handle_answer(
+        &mut self,
+        now: Instant,
+        endpoint: usize,
+        membership: Membership,
+    ) -> Option<usize> {
+        let began = now.checked_sub(membership.running).map(|began| began + INACCURACY);
         let is_of_another_cluster = |seen: &Seen| {
             // The uptime exceeds this machine's clock, so the node was running all the time.
-            seen.cluster != said.cluster && began.is_none_or(|began| began < seen.alive)
+            seen.cluster != membership.cluster && began.is_none_or(|began| began < seen.alive)
         };
         let other =
             self.seen.iter().enumerate().position(|(other, seen)| {
                 other != endpoint && seen.as_ref().is_some_and(is_of_another_cluster)
             });
         if let Some(seen) = self.seen.get_mut(endpoint) {
-            *seen = Some(Seen { cluster: said.cluster, alive: now });
+            *seen = Some(Seen { cluster: membership.cluster, alive: now });
         }
         other
     }

@@ -25,7 +25,7 @@ const ALONE_BYTES: usize = 8 << 10;
 
 /// Maximum number of unread acknowledgements of lone messages in the 50 ms between two reads by the thread. Their messages
 /// still count in the queue: a queue with little room leaves everything to the thread.
-const MOST_UNREAD: usize = 16;
+const MAX_UNREAD: usize = 16;
 
 /// A message that follows another one within this time is not a lone one: more may follow, and the thread takes them without a
 /// system call in the publisher.
@@ -41,8 +41,8 @@ pub(crate) struct Pump {
     pub(crate) sent_alone: Option<Instant>,
     /// Whether somebody waits for an answer from the link thread, which therefore must read it.
     pub(crate) is_awaited: bool,
-    /// [`MOST_UNREAD`], or 0 if the queue is too small.
-    most_unread: usize,
+    /// [`MAX_UNREAD`], or 0 if the queue is too small.
+    max_unread: usize,
     /// An error that occurred while a publisher was sending. The thread drops the connection.
     failed: Option<LinkError>,
     options: Arc<Options>,
@@ -68,7 +68,7 @@ impl Pump {
             probe: 0,
             sent_alone: None,
             is_awaited: false,
-            most_unread: if options.bounds.messages() < 2 * MOST_UNREAD { 0 } else { MOST_UNREAD },
+            max_unread: if options.bounds.messages() < 2 * MAX_UNREAD { 0 } else { MAX_UNREAD },
             failed: None,
             options,
             record,
@@ -115,19 +115,18 @@ impl Pump {
     fn try_send_alone(&mut self, now: Instant) -> Result<bool, LinkError> {
         let is_small = self.exit.next_bytes().is_some_and(|bytes| bytes <= ALONE_BYTES);
         let follows = self.sent_alone.is_some_and(|before| now.saturating_duration_since(before) < FOLLOWS);
-        if !is_small || follows || self.is_awaited || self.failed.is_some() || self.most_unread == 0 {
+        if !is_small || follows || self.is_awaited || self.failed.is_some() || self.max_unread == 0 {
             return Ok(false);
         }
         let Some(transport) = self.transport.as_mut().filter(|transport| transport.is_plain()) else {
             return Ok(false);
         };
-        let most_unread = self.most_unread;
-        let has_room =
-            |machine: &Machine| machine.with_one_more().is_some_and(|unread| unread <= most_unread);
+        let max_unread = self.max_unread;
+        let has_room = |machine: &Machine| machine.with_one_more().is_some_and(|unread| unread <= max_unread);
         if !has_room(&self.machine) {
             transport.handle_readable();
             // The acknowledgements of lone messages. Whatever else a server sends is left to the thread.
-            for _ in 0..most_unread {
+            for _ in 0..max_unread {
                 if !self.read(now)?.worked {
                     break;
                 }
@@ -328,7 +327,7 @@ mod tests {
     fn unread_acknowledgements_of_lone_messages_are_bounded() {
         let (mut pump, mut entrance, mut server) = open();
         let mut now = Instant::now();
-        for _ in 0..MOST_UNREAD {
+        for _ in 0..MAX_UNREAD {
             push(&mut entrance, &message("t", "1"));
             now += FOLLOWS;
             assert!(pump.send_alone(now));

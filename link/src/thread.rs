@@ -43,7 +43,7 @@ const NAPS_IN_A_ROW: u32 = 10;
 
 /// Minimum time of an attempt while somebody waits in `flush()` or `check()`, even if its share of that time is less. Enough
 /// for a TLS handshake around the world.
-const LEAST_SHARE: Duration = Duration::from_millis(500);
+const MIN_SHARE: Duration = Duration::from_millis(500);
 
 /// Lifetime of a publisher's ticket, in seconds. It is issued just before the attempt that uses it.
 const TICKET_TTL_SECONDS: u64 = 60;
@@ -217,7 +217,8 @@ impl Worker {
             Ok(Some(Connected { begun, transport, membership })) => {
                 pump.transport = Some(transport);
                 pump.machine.handle_connected(begun);
-                let other = membership.and_then(|said| pump.machine.handle_membership(Instant::now(), said));
+                let other = membership
+                    .and_then(|membership| pump.machine.handle_membership(Instant::now(), membership));
                 if let Some(other) = other.and_then(|other| self.options.endpoints.get(other)) {
                     self.shared.record.set_cluster_mismatch(&cluster_mismatch(other, endpoint));
                 }
@@ -321,7 +322,7 @@ impl Interruption for RequestInterruption<'_> {
         let begun = begun.max(requested);
         let left = deadline.saturating_duration_since(begun);
         let share = left / u32::try_from(self.endpoints).unwrap_or(u32::MAX);
-        Some(begun + share.max(LEAST_SHARE))
+        Some(begun + share.max(MIN_SHARE))
     }
 }
 

@@ -329,17 +329,17 @@ mod tests {
              orosync.endpoint, or issue a certificate for \"crm.example.com\""
         );
         let expired = self_signed(|params| params.not_after = date_time_ymd(2020, 1, 1));
-        let said = verify(&expired, &expired, Some("ca.pem"), "localhost").unwrap_err();
+        let error = verify(&expired, &expired, Some("ca.pem"), "localhost").unwrap_err();
         assert!(
-            said.starts_with("the server's certificate expired ") && said.ends_with(" days ago. Renew it"),
-            "{said}"
+            error.starts_with("the server's certificate expired ") && error.ends_with(" days ago. Renew it"),
+            "{error}"
         );
         let early = self_signed(|params| params.not_before = date_time_ymd(2999, 1, 1));
-        let said = verify(&early, &early, Some("ca.pem"), "localhost").unwrap_err();
-        assert!(said.ends_with("Compare the clocks of the two machines"), "{said}");
+        let error = verify(&early, &early, Some("ca.pem"), "localhost").unwrap_err();
+        assert!(error.ends_with("Compare the clocks of the two machines"), "{error}");
         let nameless = self_signed(|params| params.subject_alt_names = Vec::new());
-        let said = verify(&nameless, &nameless, Some("ca.pem"), "localhost").unwrap_err();
-        assert!(said.ends_with("Issue a new one for \"localhost\""), "{said}");
+        let error = verify(&nameless, &nameless, Some("ca.pem"), "localhost").unwrap_err();
+        assert!(error.ends_with("Issue a new one for \"localhost\""), "{error}");
     }
 
     #[test]
@@ -347,13 +347,13 @@ mod tests {
         let other = self_signed(|_| {});
         for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::NoCa] {
             let own = self_signed(|params| params.is_ca = is_ca);
-            let said = verify(&own, &other, Some("ca.pem"), "localhost").unwrap_err();
+            let error = verify(&own, &other, Some("ca.pem"), "localhost").unwrap_err();
             assert!(
-                said.contains("self-signed, and orosync.ca_file = \"ca.pem\" holds another one"),
-                "{said}"
+                error.contains("self-signed, and orosync.ca_file = \"ca.pem\" holds another one"),
+                "{error}"
             );
-            let said = verify(&own, &other, None, "localhost").unwrap_err();
-            assert_eq!(said, "the server's certificate is self-signed. Name its file in orosync.ca_file");
+            let error = verify(&own, &other, None, "localhost").unwrap_err();
+            assert_eq!(error, "the server's certificate is self-signed. Name its file in orosync.ca_file");
         }
         let key = KeyPair::generate().unwrap();
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
@@ -361,19 +361,19 @@ mod tests {
         let issuer = Issuer::new(authority, key);
         let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         let leaf = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone();
-        let said = verify(&leaf, &other, Some("ca.pem"), "localhost").unwrap_err();
-        assert!(said.starts_with("no authority in orosync.ca_file = \"ca.pem\" has signed"), "{said}");
-        let said = verify(&leaf, &other, None, "localhost").unwrap_err();
-        assert!(said.starts_with("no authority that this system trusts has signed"), "{said}");
+        let error = verify(&leaf, &other, Some("ca.pem"), "localhost").unwrap_err();
+        assert!(error.starts_with("no authority in orosync.ca_file = \"ca.pem\" has signed"), "{error}");
+        let error = verify(&leaf, &other, None, "localhost").unwrap_err();
+        assert!(error.starts_with("no authority that this system trusts has signed"), "{error}");
     }
 
     #[test]
     fn a_server_without_tls_has_its_own_error() {
         let error = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
-        let said = failure(&io::Error::other(error)).unwrap().to_string();
+        let error = failure(&io::Error::other(error)).unwrap().to_string();
         assert!(
-            said.starts_with("TLS: the server at this address does not speak TLS. Write ws://"),
-            "{said}"
+            error.starts_with("TLS: the server at this address does not speak TLS. Write ws://"),
+            "{error}"
         );
         assert!(failure(&io::ErrorKind::ConnectionReset.into()).is_none());
     }
