@@ -116,8 +116,7 @@ async fn run_node(settings: Settings, read_settings: ReadSettings) -> Result<(),
     let admin = bind_admin(&settings).await?;
     let capacity = capacity(&settings, descriptors);
     let connection_limits = ConnectionLimits::new(capacity, settings.limits.sessions_per_address);
-    let (trusted_proxies, handshake_timeout) =
-        (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
+    let (trusted_proxies, timeout) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let tls = watch::Sender::new(settings.tls.clone());
     let broker_passwords = watch::Sender::new(settings.broker.passwords());
     let secrets = watch::Sender::new(rules::secret_ids(&settings.auth.verifiers));
@@ -148,14 +147,8 @@ async fn run_node(settings: Settings, read_settings: ReadSettings) -> Result<(),
     let mut tasks = JoinSet::new();
     let runtime = shards.accepting();
     let handles = node.shards().to_vec();
-    let distributor = Distributor::new(
-        handles,
-        connection_limits,
-        trusted_proxies,
-        handshake_timeout,
-        current_tls,
-        &metrics,
-    );
+    let distributor =
+        Distributor::new(handles, connection_limits, trusted_proxies, timeout, current_tls, &metrics);
     for listener in listeners {
         let listener = listener.watch(&runtime)?;
         info!(address = %listener.bind(), "listening");
