@@ -8,14 +8,14 @@ RELEASE := $(abspath $(TARGET))/release
 export OROSYNC_SERVER_BIN = $(RELEASE)/orosync-server
 export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 
-# All crates except the extension, which needs PHP's headers. Naming them together compiles them with the same features, so only
-# once for all targets.
+# All crates except the extension, which needs PHP's headers. All targets name them together: cargo then uses the same features
+# and compiles each crate once.
 CRATES := --workspace --exclude orosync
 
-# The extension for a PHP with threads shares its link between them.
+# In a PHP with threads (ZTS), all threads share one backend link.
 ZTS = $(if $(filter 1,$(shell $(or $(PHP),php) -n -r 'echo PHP_ZTS;' 2>/dev/null)),--features orosync/zts)
 NAMES = $(basename $(notdir $(1:/main.rs=.rs)))
-# These tests need a PHP with threads: scripts/matrix/in-zts.
+# The test `threads` needs a PHP with threads: scripts/matrix/in-zts runs it.
 END_TO_END := $(filter-out threads,$(call NAMES,$(wildcard tests/tests/*.rs tests/tests/*/main.rs)))
 OTHER_TESTS := $(call NAMES,$(filter-out tests/%,$(wildcard */tests/*.rs)))
 
@@ -39,7 +39,7 @@ build: ## Compile release builds of orosync-server and the PHP extension
 	@scripts/install-deps build
 	cargo build --release --package orosync-server --package orosync $(ZTS)
 
-client: ## Copy the browser client to bundle/public, as the bundle's asset
+client: ## Copy the browser client to bundle/public, the bundle's assets
 	rm -rf bundle/public
 	cp -R js/src bundle/public
 
@@ -47,7 +47,7 @@ demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev adds the 
 	@scripts/install-deps demo
 	DEMO_NODES=$(NODES) demo/bin/demo
 
-test: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Check and test everything
+test: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Run all checks and tests
 	@scripts/install-deps build lint test node browser demo conformance fuzz valgrind bench soak
 	$(MAKE) --no-print-directory --file scripts/side-by-side.mk --jobs 2 --output-sync=target
 	$(MAKE) --no-print-directory test-attacks
@@ -72,7 +72,7 @@ fuzz: ## Fuzz with AddressSanitizer, for SECONDS_EACH=600 each; TARGETS="session
 	@scripts/install-deps build fuzz
 	scripts/fuzz $(or $(SECONDS_EACH),600) $(TARGET)/fuzz $(TARGETS)
 
-test-valgrind: ## Run the extension's tests, and server and PHP together, under valgrind (minutes)
+test-valgrind: ## Run the extension's tests, and server and PHP together, under valgrind; takes minutes
 	@scripts/install-deps build test valgrind
 	cargo build --profile profiling --no-default-features --package orosync-server --package orosync
 	scripts/test-valgrind $(abspath $(TARGET))/profiling/orosync-server $(abspath $(TARGET))/profiling/liborosync.so
@@ -107,7 +107,7 @@ test-without-attacks: build ## Run the end-to-end tests without the attacks
 	@scripts/install-deps test node browser
 	cargo test $(CRATES) $(addprefix --test ,$(filter-out attacks,$(END_TO_END)))
 
-test-attacks: build ## Test that attacks do not disturb other sessions; needs the whole machine
+test-attacks: build ## Test that attacks do not disturb other sessions; needs an idle machine
 	@scripts/install-deps test
 	cargo test $(CRATES) --test attacks
 
@@ -115,17 +115,17 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 	@scripts/install-deps demo browser
 	cd tests/browser && npm test
 
-test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" selects releases, PHP_SOURCES=DIR adds PHP 8.1 and 8.3
+test-matrix: build ## Test with PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" selects releases, PHP_SOURCES=DIR adds PHP 8.1 and 8.3
 	@scripts/install-deps roots
 	PHP_SOURCES='$(PHP_SOURCES)' scripts/test-matrix $(ROOTS)
 
-test-deploy: build ## Follow docs/deploy.md in a bare Debian, up to an event behind NGINX; as root
+test-deploy: build ## Execute the steps of docs/deploy.md in a minimal Debian, up to an event through NGINX; as root
 	@scripts/install-deps deploy
 	tests/deploy/run $(TARGET)/deploy
 	tests/deploy/image $(TARGET)/deploy
 
-test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's own code; as root; ORO=DIR has clones, ORO_APPLICATIONS="DIR ..." applications; PARTS="5.1 js" selects parts
-	@test -n '$(ORO)$(ORO_APPLICATIONS)' || { echo 'ORO is not set. Run: make test-oro ORO=DIR, where DIR has the clones that tests/oro/README.md lists'; exit 1; }
+test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test within Oro's own code; as root; ORO=DIR contains clones, ORO_APPLICATIONS="DIR ..." are installed applications; PARTS="5.1 js" selects parts
+	@test -n '$(ORO)$(ORO_APPLICATIONS)' || { echo 'ORO is not set. Run: make test-oro ORO=DIR, where DIR contains the clones that tests/oro/README.md lists'; exit 1; }
 	@scripts/install-deps oro roots browser
 	ORO_APPLICATIONS='$(ORO_APPLICATIONS)' tests/oro/run '$(ORO)' $(TARGET)/oro $(PARTS)
 
@@ -179,7 +179,7 @@ bench-peers: bench/peers/node_modules/.package-lock.json
 	@scripts/install-deps bench
 	bench/peers/peer install $(BENCH_PEERS)
 
-bench: bench-programs bench-peers ## Run all benchmarks, with raw limits and other servers; ORO=DIR has clones of Oro, BENCH_PEERS=--sockudo adds sockudo
+bench: bench-programs bench-peers ## Run all benchmarks, with raw limits and other servers; ORO=DIR contains clones of Oro, BENCH_PEERS=--sockudo adds sockudo
 	ORO='$(ORO)' bench/run full
 
 bench-quick: bench-programs ## Run the benchmarks with the raw limits only, in a minute
@@ -190,12 +190,12 @@ profile: bench-programs ## Profile the server
 	@scripts/install-deps bench
 	bench/profile
 
-budgets: build ## Count the instructions of each path and store them as budgets
+budgets: build ## Count the instructions of each code path and store them as budgets
 	@scripts/install-deps valgrind
 	cargo build --release --package orosync-bench --bin budgets
 	$(RELEASE)/budgets renew
 
-test-budgets: build ## Test that no path exceeds its instruction budget
+test-budgets: build ## Test that no code path exceeds its instruction budget
 	@scripts/install-deps valgrind
 	cargo build --release --package orosync-bench --bin budgets
 	$(RELEASE)/budgets check

@@ -1,6 +1,6 @@
 # Most of `make test`, in two lanes: one compiles while the other waits for browsers, PHP, Redis and timers. The waiting lane has
 # priority, so that its sequential parts meet their deadlines during compilation. A target's output is shown when it has ended.
-# The attacks run separately: they divide the processors and need the whole machine.
+# test-attacks is not included: it assigns processors to server and attackers, and needs an idle machine.
 
 .PHONY: all compiling waiting
 all: waiting compiling
