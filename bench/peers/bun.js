@@ -1,4 +1,4 @@
-// Bun's own publish (uWebSockets inside).
+// Bun, with its own `publish`, which is implemented by uWebSockets.
 
 const port = Number(process.argv[2]);
 

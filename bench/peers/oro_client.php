@@ -1,8 +1,8 @@
 <?php
 
 /**
- * OroPlatform's service for publishing, of the sources that bench/peers/oro has checked out; its settings and its ticket come from
- * here. Returns a function that makes one, all classes loaded.
+ * OroPlatform's service for publishing, from the sources that bench/peers/oro has checked out. Returns a function that creates it for
+ * an address and a ticket, with all classes loaded.
  */
 
 declare(strict_types=1);
@@ -81,7 +81,7 @@ return static function (string $host, int $port, string $ticket): WebsocketClien
         }
     };
     $client = new WebsocketClient(new WampClientFactory(), $parameters, $tickets);
-    // Makes the client that it keeps, and loads what publishing takes.
+    // Creates the service's client, and loads the classes that publishing uses.
     $client->isConnected();
     class_exists(WebsocketPayload::class);
 

@@ -11,7 +11,7 @@ use Ratchet\WebSocket\WsServer;
 
 require $argv[1] . '/autoload.php';
 
-/** Broadcasts what is published: what the servers of OroSyncBundle's time do. */
+/** Sends each publication to all subscribers of its topic, like the Ratchet server of OroSyncBundle. */
 final class Broadcast implements WampServerInterface
 {
     public function onOpen(ConnectionInterface $connection): void

@@ -1,5 +1,5 @@
-// Socket.IO: a topic is a room. WebSocket alone, so that nobody pays for long polling. With the port of a Redis and a prefix, one of
-// several servers.
+// Socket.IO, with a room for each topic. Only the WebSocket transport is enabled, which avoids the cost of long polling. With the port
+// of a Redis and a key prefix, several servers share their events.
 
 import { createServer } from 'node:http';
 import { createAdapter } from '@socket.io/redis-adapter';

@@ -1,4 +1,4 @@
-"""uWebSockets from Python: `publish` is its own."""
+"""uWebSockets from Python (socketify), with the `publish` of the library."""
 
 import sys
 

@@ -1,4 +1,4 @@
-// The library ws: a loop over the sockets of a topic, as its documentation does it.
+// The library ws, with a loop over the sockets of a topic, as in its documentation.
 
 import { WebSocketServer } from 'ws';
 
