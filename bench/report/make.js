@@ -1,7 +1,7 @@
 /**
- * Writes docs/performance.md, the pages behind it, their charts, and the README's figures: node bench/report/make.js
+ * Generates docs/performance.md, the pages and charts of docs/performance/, and the README's figures: node bench/report/make.js
  *
- * Copies the results of `make bench` from bench/results/, if any, to bench/results-published/, and generates everything from there.
+ * First copies the results of `make bench`, if there are any, from bench/results/ to bench/results-published/.
  */
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * The claims of docs/performance.md, in order: a figure of Orosync, compared with another one of the same run. Each is shown with
- * its spread and with the figures of other machines.
+ * The claims of docs/performance.md, in order. A claim compares a figure of Orosync with another one of the same run, and is shown with
+ * the spread of their ratio and with the figures of another machine.
  */
 
 import { figure, times } from './figures.js';
@@ -11,15 +11,15 @@ import { caseOf, rowOf } from './results.js';
 
 /**
  * @typedef {object} Claim
- * @property {string} id  its key in the results of other machines
+ * @property {string} id  the key of its figures in the results of the other machine
  * @property {string} text
  * @property {string} question  id of its result, whose page has all figures
- * @property {string} inCase
- * @property {string} ours
- * @property {string} beside
+ * @property {string} inCase  name of the case in that result
+ * @property {string} ours  the peer that is Orosync
+ * @property {string} beside  the peer that it is compared with
  * @property {string} [besideText]  description of `beside`, where its name is not enough
- * @property {boolean} [added]  whether to compare what both add to the mean of `page` and `the_same_page`
- * @property {boolean} [inReadme]
+ * @property {boolean} [added]  whether to compare the time that each adds to the mean of `page` and `the_same_page`
+ * @property {boolean} [inReadme]  whether the README's table contains it
  */
 
 /** Placeholder for the best of the other servers. */
@@ -49,7 +49,7 @@ const CLAIMS = [
   { id: 'dropped_topics', text: 'Latency of others, p99, while 1,000 sessions with 100,000 topics leave', question: 'crowds', inCase: '100,000 topics go', ours: 'orosync', beside: 'quiet', besideText: 'just before' },
 ];
 
-/** Units as shown in the table. @type {Record<string, string>} */
+/** Units as shown in the table, by the results' units. @type {Record<string, string>} */
 const UNITS = {
   us: 'µs',
   'us in the script': 'µs',
@@ -60,31 +60,31 @@ const UNITS = {
   'bytes of the server for each': 'bytes',
 };
 
-/** @type {(peer: string) => boolean} */
+/** Whether this peer is another server. @type {(peer: string) => boolean} */
 const isServer = (peer) => !/^(orosync|raw_|page|php|json_encode|send|bare_socket)/.test(peer);
 
 /**
- * The row of a claim.
+ * The table row of a claim.
  *
- * @typedef {object} Told
+ * @typedef {object} ClaimRow
  * @property {Claim} claim
- * @property {string} ours  empty if either was not measured
- * @property {string} beside
+ * @property {string} ours  Orosync's figure with its unit; empty if either peer was not measured
+ * @property {string} beside  description of the other peer
  * @property {number | undefined} ratio
  * @property {[number, number] | undefined} spread  of the ratio, over the repetitions
  * @property {string} other  the figure of the other machine; empty if it was not measured there
  * @property {[number, number] | undefined} otherRatio  undefined if measured with an earlier version
  */
 
-/** All claims with a figure of some machine. @type {(results: Results, other: OtherMachine | undefined) => Told[]} */
-export const told = (results, other) =>
-  CLAIMS.map((claim) => tell(claim, results.get(claim.question), other)).filter(({ ours, other }) => ours !== '' || other !== '');
+/** The rows of all claims that were measured on at least one machine. @type {(results: Results, other: OtherMachine | undefined) => ClaimRow[]} */
+export const claimRows = (results, other) =>
+  CLAIMS.map((claim) => claimRow(claim, results.get(claim.question), other)).filter(({ ours, other }) => ours !== '' || other !== '');
 
-/** @type {(claim: Claim, result: Result | undefined, machine: OtherMachine | undefined) => Told} */
-const tell = (claim, result, machine) => {
+/** @type {(claim: Claim, result: Result | undefined, machine: OtherMachine | undefined) => ClaimRow} */
+const claimRow = (claim, result, machine) => {
   const found = machine?.figures[claim.id];
   const isBefore = machine?.before.includes(claim.id) ?? false;
-  const words = typeof found === 'string' ? found : found === undefined ? '' : inWords(range(found));
+  const words = typeof found === 'string' ? found : found === undefined ? '' : ratioText(range(found));
   const other = isBefore && words !== '' ? `${words}, before` : words;
   const otherRatio = typeof found === 'string' || found === undefined || isBefore ? undefined : range(found);
   const one = caseOf(result, claim.inCase);
@@ -99,19 +99,19 @@ const tell = (claim, result, machine) => {
   const ours = claim.added ? `${figure(median(values))} ${unit} of ${figure(mine.median)}` : `${figure(mine.median)} ${unit}`;
   const others = claim.added ? added(one, peer) : rowOf(one, peer)?.repetitions ?? [];
   const ratios = values.map((value, index) => value / (others[index] ?? Number.NaN)).filter(Number.isFinite);
-  // An addition is the difference of large figures, so its ratio is that of the medians.
+  // An addition is a small difference of large figures, so only the ratio of the medians is meaningful.
   const ratio = claim.added ? median(values) / median(others) : median(ratios);
   const spread = claim.added || ratios.length < 2 ? undefined : range([Math.min(...ratios), Math.max(...ratios)]);
   return { claim, ours, beside, ratio, spread, other, otherRatio };
 };
 
-/** @type {(one: Case, peer: string) => number[]} */
+/** The time that a peer adds to a page, for each repetition. @type {(one: Case, peer: string) => number[]} */
 const added = (one, peer) => {
   const without = ['page', 'the_same_page'].map((name) => rowOf(one, name)?.repetitions ?? []);
   return (rowOf(one, peer)?.repetitions ?? []).map((value, index) => value - ((without[0]?.[index] ?? 0) + (without[1]?.[index] ?? 0)) / 2);
 };
 
-/** @type {(one: Case | undefined) => string} */
+/** The fastest of the other servers. @type {(one: Case | undefined) => string} */
 const bestOf = (one) => one?.rows.filter((row) => isServer(row.peer)).toSorted((a, b) => a.median - b.median)[0]?.peer ?? BEST;
 
 /** @type {(found: number | number[]) => [number, number]} */
@@ -120,8 +120,8 @@ const range = (found) => {
   return [Math.min(...all), Math.max(...all)];
 };
 
-/** @type {(ratios: [number, number]) => string} */
-export const inWords = ([least, most]) => (times(least) === times(most) ? times(most) : `${times(least).replace(/ x$/, '')} to ${times(most)}`);
+/** A ratio or a range of ratios as text. @type {(ratios: [number, number]) => string} */
+export const ratioText = ([least, most]) => (times(least) === times(most) ? times(most) : `${times(least).replace(/ x$/, '')} to ${times(most)}`);
 
 /** @type {(values: number[]) => number} */
 const median = (values) => {

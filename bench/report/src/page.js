@@ -3,13 +3,13 @@
  * and one with the goals; and the table in the README.
  */
 
-import { inWords, told } from './claims.js';
+import { claimRows, ratioText } from './claims.js';
 import { figure, times } from './figures.js';
 import { isLimit, isOurs, nameOf } from './names.js';
 import { QUESTIONS, referenceOf } from './questions.js';
 import { caseOf, rowOf } from './results.js';
 
-/** @import { Told } from './claims.js' */
+/** @import { ClaimRow } from './claims.js' */
 /** @import { Case, Goal, Machine, OtherMachine, Result, Results } from './results.js' */
 /** @import { Question } from './questions.js' */
 
@@ -19,7 +19,7 @@ const GOALS = 'goals';
 /** The header and the delimiter row of a table of goals. */
 const GOAL_HEAD = ['| goal | measured | limit | |', '| --- | ---: | ---: | --- |'];
 
-/** The reason of a missed goal that has none. */
+/** Shown for a missed goal without a reason. */
 const UNEXPLAINED = 'no known reason';
 
 /**
@@ -49,8 +49,8 @@ const overview = (questions, results, other) => {
   return joined([
     '# Performance',
     [
-      'Each row compares Orosync with something else that was measured in turn with it, in one run. The ratio is Orosync\'s figure divided by',
-      'the other one: below 1 is better. In parentheses: its smallest and its largest value over the repetitions.',
+      'Each row compares Orosync with something else, measured alternately in the same run. The ratio is Orosync\'s figure divided by the',
+      'other one: below 1 is better. In parentheses: its smallest and largest value over the repetitions.',
     ].join('\n'),
     claims(results, other),
     [
@@ -58,7 +58,7 @@ const overview = (questions, results, other) => {
       ...(other === undefined ? [] : [`**Machine 2**: ${other.machine}. Measured with ${other.measured}.`]),
     ].join('\\\n'),
     [
-      `${reached} of ${all.length} goals are reached on machine 1. [Goals](performance/${GOALS}.md) lists all of them, with the reason beside each one that is missed.`,
+      `${reached} of ${all.length} goals are reached on machine 1. [Goals](performance/${GOALS}.md) lists all of them, with the reason for each missed one.`,
     ].join('\n'),
     '## How to read it',
     reading(results),
@@ -71,11 +71,11 @@ const overview = (questions, results, other) => {
 
 /** @type {(results: Results, other: OtherMachine | undefined) => string} */
 const claims = (results, other) => [
-  '| | Orosync | beside | ratio on machine 1 | on machine 2 |',
+  '| | Orosync | compared with | ratio on machine 1 | on machine 2 |',
   '| --- | ---: | --- | --- | --- |',
-  ...told(results, other).map(({ claim, ours, beside, ratio, spread, other: there }) => {
+  ...claimRows(results, other).map(({ claim, ours, beside, ratio, spread, other: there }) => {
     const text = results.has(claim.question) ? `[${claim.text}](performance/${fileOf(claim.question)})` : claim.text;
-    const here = ratio === undefined ? '' : spread === undefined ? times(ratio) : `${times(ratio)} (${inWords(spread)})`;
+    const here = ratio === undefined ? '' : spread === undefined ? times(ratio) : `${times(ratio)} (${ratioText(spread)})`;
     return `| ${text} | ${ours === '' ? '–' : ours} | ${beside} | ${here} | ${there} |`;
   }),
 ].join('\n');
@@ -86,20 +86,20 @@ const claims = (results, other) => [
  * @type {(results: Results, other: OtherMachine | undefined) => string}
  */
 export const readmeTable = (results, other) => [
-  '| | Orosync | beside, in the same run | ratio |',
+  '| | Orosync | compared with, in the same run | ratio |',
   '| --- | ---: | --- | --- |',
-  ...told(results, other)
+  ...claimRows(results, other)
     .filter(({ claim, ours }) => claim.inReadme && ours !== '')
     .map((row) => `| ${row.claim.text} | ${row.ours} | ${row.beside} | ${overMachines(row)} |`),
 ].join('\n');
 
-/** @type {(row: Told) => string} */
+/** @type {(row: ClaimRow) => string} */
 const overMachines = ({ ratio, otherRatio }) => {
   if (ratio === undefined) {
     return '';
   }
   const all = [ratio, ...(otherRatio ?? [])];
-  return inWords([Math.min(...all), Math.max(...all)]);
+  return ratioText([Math.min(...all), Math.max(...all)]);
 };
 
 /** The machines of these results, merged by processor and number of cores. @type {(results: Results) => string} */
@@ -125,13 +125,14 @@ const machines = (results) => {
 const reading = (results) => {
   const last = rowOf(caseOf(results.get('latency'), 'last, p50'), 'orosync')?.median;
   return [
-    '- Absolute figures belong to one machine. `make bench` says first what differs on yours: processor, cores, kernel, hypervisor,',
+    '- Absolute figures are valid for one machine. `make bench` first prints how yours differs: processor, cores, kernel, hypervisor,',
     '  `io_uring`, the cost of a system call and of a wake-up.',
-    '- A lone event costs a send for each session. Where `io_uring` pays, Orosync takes 0.6 to 0.7 x one write for each; elsewhere about',
-    '  1.0 x. The kernel decides, and the same machine gave both in different runs: compare with the `io_uring` rows of [Fan-out](performance/fan-out.md).',
-    '- The time until the last subscriber has an event is the number of sessions on its shard times the cost of a delivery.',
-    ...(last === undefined ? [] : [`  The last of 1,000 on one shard had it after ${figure(last)} ms; twice as many shards on as many cores halve that.`]),
-    '- On loopback about half of a delivery\'s cost is the receiver\'s side of the kernel. Over a network another machine pays for it.',
+    '- A lone event costs a send for each session. Where `io_uring` is faster, Orosync needs 0.6 to 0.7 x the CPU time of one write for each',
+    '  session, elsewhere about 1.0 x. That depends on the kernel, and differed between runs on the same machine: compare the `io_uring` rows of',
+    '  [Fan-out](performance/fan-out.md).',
+    '- The last subscriber receives an event after the number of sessions on its shard times the duration of a delivery.',
+    ...(last === undefined ? [] : [`  The last of 1,000 on one shard received it after ${figure(last)} ms. Twice as many shards, on twice as many cores, halve that time.`]),
+    '- On loopback, about half of a delivery\'s cost is the kernel\'s work for the receiver. Over a network, that work is on another machine.',
   ].join('\n');
 };
 
@@ -142,7 +143,7 @@ const goals = (questions, results) => {
   const link = (/** @type {string} */ id) => `[${id.replaceAll('_', ' ')}](${fileOf(id)})`;
   return joined([
     `# Goals: ${all.length - missed.length} of ${all.length} reached`,
-    'What each question of the [benchmarks](../performance.md) was meant to find, on the machine that its page names.',
+    'The goals of each question of the [benchmarks](../performance.md), measured on the machine that the question\'s page names.',
     '## Missed',
     [
       '| question | goal | measured | limit | why |',
@@ -252,13 +253,13 @@ const ratio = (question, one, peer) => {
 };
 
 const repetition = () => [
-  'As root on Debian 12, or after what `scripts/install-deps bench` says is missing was installed:',
+  'As root on Debian 12; as another user, first install what `scripts/install-deps bench` lists as missing:',
   '',
   '```sh',
   'make bench && make performance-page',
   '```',
   '',
-  'The first takes about fifteen minutes; let nothing else run meanwhile. `make bench ORO=DIR` also measures OroPlatform\'s own WAMP client,',
-  'from clones of its sources. The second copies the results to `bench/results-published/` and writes these pages from there.',
-  '`make bench-quick` takes a minute and shows whether everything runs. More: [bench/README.md](../bench/README.md).',
+  'The first command takes about fifteen minutes on an otherwise idle machine. `make bench ORO=DIR` also measures OroPlatform\'s own WAMP',
+  'client, from clones of its sources. The second command copies the results to `bench/results-published/` and generates these pages.',
+  '`make bench-quick` takes a minute and shows whether everything works. Details: [bench/README.md](../bench/README.md).',
 ].join('\n');

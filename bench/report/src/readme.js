@@ -1,4 +1,4 @@
-/** The figures in the README, between two marks. */
+/** Updates the README's table of figures. */
 
 /** The marks around the README's table. */
 const [BEGIN, END] = ['<!-- figures -->\n\n', '\n\n<!-- /figures -->'];
@@ -11,7 +11,7 @@ const [BEGIN, END] = ['<!-- figures -->\n\n', '\n\n<!-- /figures -->'];
 export const withTable = (readme, table) => {
   const [before, rest] = [readme.indexOf(BEGIN), readme.indexOf(END)];
   if (before === -1 || rest < before) {
-    throw new Error('README.md has no place for figures: <!-- figures --> and <!-- /figures -->');
+    throw new Error('README.md lacks the marks of the table of figures: <!-- figures --> and <!-- /figures -->');
   }
   return readme.slice(0, before + BEGIN.length) + table + readme.slice(rest);
 };

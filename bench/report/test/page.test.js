@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { told } from '../src/claims.js';
+import { claimRows } from '../src/claims.js';
 import { pages, readmeTable } from '../src/page.js';
 import { picture } from '../src/picture.js';
 import { QUESTIONS } from '../src/questions.js';
@@ -57,7 +57,7 @@ test('every missed goal has its reason', () => {
 });
 
 test('every figure of the other machine belongs to a claim', () => {
-  const ids = told(results, other).map(({ claim }) => claim.id);
+  const ids = claimRows(results, other).map(({ claim }) => claim.id);
   assert.deepEqual([...Object.keys(other.figures), ...other.before].filter((id) => !ids.includes(id)), []);
 });
 
@@ -70,7 +70,7 @@ test('a question without results is on no page, and a claim without figures in n
   const few = new Map([...results].filter(([id]) => id === 'fan_out'));
   const made = pages(few, undefined);
   assert.deepEqual([...made.keys()], ['performance.md', 'performance/goals.md', 'performance/fan-out.md']);
-  assert.deepEqual([...new Set(told(few, undefined).map(({ claim }) => claim.question))], ['fan_out']);
+  assert.deepEqual([...new Set(claimRows(few, undefined).map(({ claim }) => claim.question))], ['fan_out']);
 });
 
 test('a ratio comes with its spread, and the README with the range of the machines', () => {
