@@ -18,17 +18,17 @@ def run(report, work, checkouts):
         known = {}
         for package in [*lock["packages"], *lock["packages-dev"], bundle]:
             known.setdefault(package["name"], {})[package["version"]] = package
-        place = work / "run" / f"composer-{version}"
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "packages.json").write_text(json.dumps({"packages": known}))
-        (place / "composer.json").write_text(json.dumps({
-            "repositories": [{"type": "composer", "url": f"file://{place}"}, {"packagist": False}],
+        directory = work / "run" / f"composer-{version}"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "packages.json").write_text(json.dumps({"packages": known}))
+        (directory / "composer.json").write_text(json.dumps({
+            "repositories": [{"type": "composer", "url": f"file://{directory}"}, {"packagist": False}],
             "minimum-stability": "dev",
             "require": {name: constraint for name, constraint in application["require"].items() if name in known} | {"orosync/orosync": "1.0.0"},
         }))
         solver = subprocess.run(
             ["composer", "update", "--dry-run", "--no-plugins", "--no-scripts", "--no-dev", "--ignore-platform-reqs", "--no-interaction"],
-            cwd=place, capture_output=True, text=True, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": place, "COMPOSER_ALLOW_SUPERUSER": "1"})
+            cwd=directory, capture_output=True, text=True, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": directory, "COMPOSER_ALLOW_SUPERUSER": "1"})
         conflict = re.search(r"- (orosync/orosync .*)", solver.stderr)
         pinned = {package["name"]: package["version"] for package in lock["packages"]}
         report.add("Composer resolves", version, solver.returncode == 0, conflict[1] if conflict and solver.returncode else

@@ -13,7 +13,10 @@ VERSIONS = ("4.2", "5.1", "6.1", "master")
 
 
 def bundle(work, checkouts, version, public=None):
-    """Bundles Oro's JavaScript into WORK/js/oro-VERSION.js, or into a directory beside it with other assets for OroSyncBundle. Returns webpack's errors."""
+    """Bundles Oro's JavaScript into WORK/js/oro-VERSION.js; with other assets of OroSyncBundle (`public`), into WORK/js/elsewhere.
+
+    Returns webpack's errors.
+    """
     output = work / ("js/elsewhere" if public else "js")
     output.mkdir(parents=True, exist_ok=True)
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "ORO": version, "BUNDLES": checkouts.path("oroinc/platform", version) / "src/Oro/Bundle",
@@ -38,7 +41,7 @@ def browse(report, work, checkouts, *arguments):
 
 
 def run(report, work, checkouts):
-    """Oro's JavaScript of several versions with the server, without an application."""
+    """Checks Oro's JavaScript of several versions with the server, without an application."""
     for version in VERSIONS:
         errors = bundle(work, checkouts, version)
         if errors:

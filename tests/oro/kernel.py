@@ -37,7 +37,7 @@ BUNDLES_WITH_TOPICS = ("Email", "EntityConfig", "Imap", "MessageQueue", "Reminde
 
 
 class Application:
-    """A fresh application in WORK/run, for one Oro version."""
+    """A new application in WORK/run, for one Oro version."""
 
     def __init__(self, work, checkouts, version, with_bundle=True):
         self.work, self.version, self.with_bundle = work, version, with_bundle
@@ -88,7 +88,7 @@ class Application:
         return subprocess.run(self._command(*arguments), cwd=self.directory, capture_output=True, text=True, timeout=300)
 
     def step(self, name):
-        """Runs a step of App\\Steps. Returns {call: value, or "!class: message"}."""
+        """Runs a step of App\\Steps. Returns {call: value}, with "!CLASS: MESSAGE" as the value of a call that threw."""
         run = self._run("drive.php", name)
         try:
             return json.loads(run.stdout.strip().splitlines()[-1])
@@ -100,16 +100,16 @@ class Application:
         return self._run("console.php", *arguments)
 
     def serve(self):
-        """Starts the server by the command that the supervisor of an Oro application runs."""
+        """Starts the server with the command that the supervisor of an Oro application runs."""
         return start(self._command("console.php", "gos:websocket:server"), self.port, self.directory / "server.log", cwd=self.directory)
 
     def web(self):
-        """Starts PHP's web server for the pages."""
+        """Starts PHP's web server for the application's pages."""
         command = self._command("-S", f"127.0.0.1:{self.web_port}", "-t", "public", "console.php", PHP_CLI_SERVER_WORKERS="3")
         return start(command, self.web_port, self.directory / "web.log", cwd=self.directory)
 
     def connect(self, ticket):
-        """A session at the server."""
+        """Opens a session at the server."""
         return WebSocket(self.port, ticket)
 
     def last_critical(self):

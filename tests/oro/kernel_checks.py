@@ -1,4 +1,4 @@
-"""The checks of one Oro version in Oro's own kernel."""
+"""The checks of one Oro version with Oro's own kernel."""
 
 import http.client
 import json
@@ -7,40 +7,40 @@ import javascript
 from kernel import Application, thrown
 from processes import last_words, stop
 
-# Topics of user 1, admin, and of everybody; the former are refused to user 2, bob.
+# Topics of user 1 (admin), which are refused to user 2 (bob), and topics of everybody.
 TOPICS = ("oro/data/update", "oro/maintenance", "oro/ping", "oro/email_event/1/3", "oro/email_event/1/*", "oro/attribute_import/1/5",
           "oro/imap_sync_fail/1", "oro/imap_sync_fail/*", "oro/reminder_remind/1", "oro/message_queue_heartbeat", "oro/outdated_user_page")
 OF_ADMIN = {topic for topic in TOPICS if "/1" in topic}
-# Refused to everybody: its refusal shows that all earlier messages were answered.
+# Refused to everybody. Messages are answered in order, so its refusal shows that all earlier ones were answered.
 NOBODYS_TOPIC = "oro/reminder_remind/99"
-# The last message of the steps, on oro/outdated_user_page: all others have arrived before.
+# The last message of each step, on oro/outdated_user_page: when it arrives, all others have arrived.
 END = {"role": "end"}
 MODULES = ("sync.js", "sync/wamp.js", "content-manager.js")
 
 
 def run(report, work, checkouts, version):
     """Runs all checks, each with its own application."""
-    for check in (assets, container, logout, forms, functional_tests, as_before, while_it_runs, other_browser):
+    for check in (assets, container, logout, forms, functional_tests, same_as_before, live_messages, other_browser):
         application = Application(work, checkouts, version)
         try:
             check(report, application, checkouts)
         except Exception as e:
-            report.add(f"{check.__name__.replace('_', ' ')}: the rest", version, False, f"{type(e).__name__}: {e}")
+            report.add(f"{check.__name__.replace('_', ' ')}: interrupted", version, False, f"{type(e).__name__}: {e}")
 
 
 def assets(report, application, checkouts):
-    """assets:install keeps Oro's JavaScript where Oro's build finds it."""
+    """After assets:install, Oro's build still finds Oro's JavaScript."""
     installed = application.console("assets:install", "public", "--symlink")
     public = application.directory / "public/bundles/orosync"
-    there = [module for module in MODULES if (public / "js" / module).is_file()]
+    present = [module for module in MODULES if (public / "js" / module).is_file()]
     errors = javascript.bundle(application.work, checkouts, application.version, public=public)
-    report.add("Oro's own assets are kept", application.version, installed.returncode == 0 and len(there) == len(MODULES) and not errors,
+    report.add("Oro's own assets are kept", application.version, installed.returncode == 0 and len(present) == len(MODULES) and not errors,
                last_words(installed.stderr) if installed.returncode else
-               f"{len(there)} of {len(MODULES)} modules are in public/bundles/orosync; {errors.count('Module not found')} are missing to Oro's JavaScript")
+               f"{len(present)} of {len(MODULES)} modules are in public/bundles/orosync; webpack did not find {errors.count('Module not found')}")
 
 
 def container(report, application, checkouts):
-    """The kernel boots, with Oro's pass that loads the class of every service, and issues tickets."""
+    """The kernel boots, including Oro's compiler pass that loads the class of every service, and issues tickets."""
     boot = application.step("boot")
     report.add("the container compiles", application.version, not thrown(boot), thrown(boot) or boot["oro_sync.client.connection_checker"])
     tickets = application.step("tickets")
@@ -72,13 +72,13 @@ def forms(report, application, checkouts):
 
 
 def functional_tests(report, application, checkouts):
-    """In the environment "test" Oro makes the connections."""
+    """In the environment "test", Oro's own factory creates the connections."""
     connections = application.step("testEnvironment")
     report.add("functional tests have connections", application.version, not thrown(connections), thrown(connections) or ", ".join(connections))
 
 
 def sessions(application):
-    """Sessions of admin and bob, both subscribing to all of admin's topics, and the answers."""
+    """Opens sessions of admin and bob, and subscribes both to all of admin's topics. Returns the sessions and their answers."""
     tickets = application.step("tickets")
     if thrown(tickets):
         raise RuntimeError(thrown(tickets))
@@ -106,14 +106,14 @@ def until_end(frames):
 
 
 def comparable(frame):
-    """A frame's JSON. Oro's client writes a PHP list with a gap as an object, and escapes differently: both differences are documented."""
+    """A frame's JSON in a canonical form: Oro's client escapes differently and encodes a PHP list with a gap as an object, as documented."""
     def listed(value):
         return list(value.values()) if value and all(key.isdigit() for key in value) else value
     return json.dumps(json.loads(frame, object_hook=listed), sort_keys=True)
 
 
-def as_before(report, application, checkouts):
-    """Oro's publishers of the nine topics: the same frames and return values as from Oro's own server and client."""
+def same_as_before(report, application, checkouts):
+    """Oro's publishers of nine topics: frames and return values are the same as with Oro's own server and client."""
     version, seen = application.version, {}
     without = Application(application.work, checkouts, version, with_bundle=False)
     for which, it in (("with", application), ("without", without)):
@@ -141,8 +141,8 @@ def as_before(report, application, checkouts):
     report.add("publishing returns the same as Oro's client", version, not returned, returned or f"{len(new['returned'])} calls")
 
 
-def while_it_runs(report, application, checkouts):
-    """Messages of transactions and maintenance, a customer's logout, and the bundle's commands."""
+def live_messages(report, application, checkouts):
+    """Messages of transactions and of maintenance, a customer's logout, and the bundle's commands."""
     version = application.version
     server = application.serve()
     try:
@@ -159,8 +159,8 @@ def while_it_runs(report, application, checkouts):
                        got or last_words(ran.stdout + ran.stderr))
         customers_logout(report, application, admin)
         export = application.console("orosync:topics:export")
-        left = all(name in export.stderr for name in ("acme.news", "ChatTopic::onPublish"))
-        report.add("orosync:topics:export", version, "acme/inbox/{user_id:int}" in export.stdout and left, last_words(export.stderr))
+        are_reported = all(name in export.stderr for name in ("acme.news", "ChatTopic::onPublish"))
+        report.add("orosync:topics:export", version, "acme/inbox/{user_id:int}" in export.stdout and are_reported, last_words(export.stderr))
         migrate = application.console("orosync:migrate")
         report.add("orosync:migrate", version, "acme/chat" in migrate.stdout + migrate.stderr, f"exit code {migrate.returncode}")
     finally:

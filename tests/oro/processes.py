@@ -12,7 +12,7 @@ _started = []
 
 
 def free_ports(count):
-    """Free ports. They are held until the last one is chosen."""
+    """Different free ports."""
     with contextlib.ExitStack() as held:
         listeners = [held.enter_context(socket.socket()) for _ in range(count)]
         for listener in listeners:
@@ -61,7 +61,7 @@ def stop_all():
 
 
 def last_words(text, limit=230):
-    """The error of a failed program, in one line."""
+    """The line of a failed program's output with its error; without one, the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = next((line for line in lines if "Error" in line or "rror:" in line or "xception" in line), lines[-1] if lines else "nothing")
-    return said[:limit]
+    error = next((line for line in lines if "Error" in line or "rror:" in line or "xception" in line), lines[-1] if lines else "no output")
+    return error[:limit]

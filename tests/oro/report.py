@@ -49,6 +49,6 @@ class Report:
         versions = sorted({version for row in self.outcomes.values() for version in row}, key=lambda v: (v == "master", v))
         lines = [f"{'':<48}" + "".join(f"{version:<8}" for version in versions)]
         for check, row in self.outcomes.items():
-            told = (WORDS[row[version]] if version in row else "" for version in versions)
-            lines.append(f"{check:<48}" + "".join(f"{word:<8}" for word in told))
+            words = (WORDS[row[version]] if version in row else "" for version in versions)
+            lines.append(f"{check:<48}" + "".join(f"{word:<8}" for word in words))
         return "\n".join(line.rstrip() for line in lines)

@@ -57,4 +57,4 @@ def provide(work, version):
         for command in ([scripts / "provide-root", root, matrix, work / "share", "build", "oro"],
                         [scripts / "isolated", scripts / "enter-root", matrix / "roots" / root, work / "share", "/share/sources/tests/oro/build-in-root"]):
             if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
-                raise RuntimeError(f"the root directory {root} could not be provided; log: {log}")
+                raise RuntimeError(f"the root directory {root} could not be prepared; log: {log}")

@@ -1,4 +1,4 @@
-"""Checks without external sources: the files of this directory, sources.tsv, and the versions of the last run."""
+"""Checks that need no clones: the files of this directory, sources.tsv, and the versions of the last run."""
 
 import json
 import subprocess

@@ -29,14 +29,14 @@ class Source(NamedTuple):
 
 
 def read_table(text=None):
-    """The lines of sources.tsv. Raises ValueError with the number of an invalid line."""
+    """The sources of sources.tsv. Raises ValueError with the number of an invalid line."""
     sources = []
     for number, line in enumerate((TABLE.read_text() if text is None else text).splitlines(), 1):
         if line.startswith("#"):
             continue
         fields = line.split("\t")
         if len(fields) not in (3, 4) or not all(fields) or fields[0].count("/") != 1:
-            raise ValueError(f"sources.tsv, line {number}: not three or four columns: {line!r}")
+            raise ValueError(f"sources.tsv, line {number}: three or four columns are required: {line!r}")
         repository, ref, serves, *paths = fields
         sources.append(Source(repository, ref, tuple(serves.split()), tuple(" ".join(paths).split())))
     for source in sources:
@@ -50,8 +50,8 @@ def read_table(text=None):
 def versions(sources, version, columns):
     """Versions of the sources for an Oro version: {column: version}."""
     refs = {source.repository: source.ref for source in sources if version in source.serves}
-    told = {column: refs[repository].removeprefix("v") for column, repository in columns.items()}
-    return {column: f"{version}, commit {ref[:10]}" if len(ref) == 40 else ref for column, ref in told.items()}
+    named = {column: refs[repository].removeprefix("v") for column, repository in columns.items()}
+    return {column: f"{version}, commit {ref[:10]}" if len(ref) == 40 else ref for column, ref in named.items()}
 
 
 def git_directory(clones, repository):
@@ -92,7 +92,7 @@ class Checkouts:
                 raise LookupError(f"{source.repository} {source.ref}: git archive failed")
             stamp.write_text(" ".join(source.paths))
         if missing:
-            raise LookupError("Sources are missing. Run these, then try again:\n" + "\n".join(dict.fromkeys(missing)))
+            raise LookupError("Sources are missing. Fetch them with these commands:\n" + "\n".join(dict.fromkeys(missing)))
 
     def of(self, serves):
         """The sources that serve an Oro version or a check."""

@@ -38,7 +38,7 @@ class Whole:
         self._lock, self._routes = lock, None
 
     def copy(self):
-        """Copies the original."""
+        """Copies the original's directory."""
         shutil.rmtree(self.directory, ignore_errors=True)
         shutil.copytree(self.original, self.directory, symlinks=True, ignore=self._left_out)
         self.log.mkdir(parents=True)
@@ -86,8 +86,8 @@ class Whole:
         try:
             run = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired as e:
-            said = last_words((e.stdout or b"").decode(errors="replace"))
-            raise TimeoutError(f"{' '.join(map(str, arguments[:2]))} has not ended after {timeout} s: {said}") from e
+            error = last_words((e.stdout or b"").decode(errors="replace"))
+            raise TimeoutError(f"{' '.join(map(str, arguments[:2]))} has not ended after {timeout} s: {error}") from e
         self._note(arguments, run)
         return run
 
@@ -139,7 +139,7 @@ class Whole:
         return launch(["sh", "-c", 'while :; do "$@"; sleep 1; done', "supervisor", *consumer], self.log / "consumer.log")
 
     def connect(self, ticket):
-        """A session at the server."""
+        """Opens a session at the server."""
         return WebSocket(self.port, ticket)
 
     def disconnected(self, more_than=-1):

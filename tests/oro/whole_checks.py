@@ -11,7 +11,7 @@ from processes import last_words, stop
 from whole import PASSWORD, Browser, Whole
 
 TAGS = "oro/data/update"
-# Refused to everybody: its refusal shows that all earlier messages were answered.
+# Refused to everybody. Messages are answered in order, so its refusal shows that all earlier ones were answered.
 NOBODYS_TOPIC = "oro/reminder_remind/2147483647"
 # Saved entities: contacts if the application has them, otherwise business units.
 CONTACT = {"route": "oro_contact_create", "view": "oro_contact_view", "field": "[firstName]", "type": "contacts", "attribute": "firstName"}
@@ -68,7 +68,7 @@ def composer(application):
 
 
 def container(application):
-    """As a deployment compiles it."""
+    """The container compiles as in a deployment."""
     cleared = application.console("cache:clear")
     checker = application.console("debug:container", "oro_sync.client.connection_checker", "--format=json")
     ours = "OrosyncConnectionChecker" in checker.stdout
@@ -206,8 +206,8 @@ def while_waiting(application, browsers, it, ann, subject, name, save):
     with ThreadPoolExecutor(1) as other:
         answer = other.submit(save, browsers["ann"])
         tags = announced(it, ann)
-        there = bool(tags) and found(application, browsers["bob"], subject, name)
-        return answer.result(), f"{len(tags)} tags, and the database has it" if there else ""
+        is_stored = bool(tags) and found(application, browsers["bob"], subject, name)
+        return answer.result(), f"{len(tags)} tags, and the database contains it" if is_stored else ""
 
 
 def imported(application, browser, it, ann, subject):
@@ -281,18 +281,18 @@ def functional_tests(application):
     cleared = application.console("cache:clear", env="test")
     if cleared.returncode:
         return False, last_words(cleared.stdout + cleared.stderr)
-    said, holds = [], True
+    summaries, holds = [], True
     for name in FUNCTIONAL_TESTS:
         run = application.run("bin/phpunit", f"vendor/oro/platform/src/Oro/Bundle/{name}/Tests/Functional", timeout=900)
         holds = holds and run.returncode == 0
-        said.append(f"{name}: " + " ".join(line for line in run.stdout.splitlines() if line.startswith(("OK", "Tests:", "There w"))))
-    return holds, "; ".join(said)
+        summaries.append(f"{name}: " + " ".join(line for line in run.stdout.splitlines() if line.startswith(("OK", "Tests:", "There w"))))
+    return holds, "; ".join(summaries)
 
 
 def webpack(application):
     """Oro's own build of its JavaScript and styles, with packages from npm."""
     missing = application.npm()
     if missing:
-        return None, f"npm has not: {', '.join(missing)}"
+        return None, f"npm lacks: {', '.join(missing)}"
     run = application.console("oro:assets:build", "admin.oro", timeout=ASSETS_SECONDS)
     return run.returncode == 0, last_words(run.stdout + run.stderr)
