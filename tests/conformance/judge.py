@@ -1,7 +1,7 @@
 """Judges the results of a run: judge.py INDEX.JSON COUNT [NON-STRICT CASE...]
 
-Each case must be OK or INFORMATIONAL; the named cases may be NON-STRICT. There must be COUNT cases: the suite always ends with
-exit code 0, and a lost case is missing in its results.
+Each case must be OK or INFORMATIONAL; the named cases may also be NON-STRICT. COUNT is the required number of cases, because the suite
+always ends with exit code 0, and a case that it skipped is missing in its results.
 """
 
 import collections

@@ -50,7 +50,7 @@ class Utf8Validator(LibraryValidator):
 
 
 def replace(source, old, new, name):
-    """Replaces text that must be present; otherwise the suite is of an unknown version."""
+    """Replaces text that must be present; if it is not, the suite has an unsupported version."""
     if old not in source:
         sys.exit(f"port_suite.py: {name} has no {old!r}: this version of the suite is not supported.")
     return source.replace(old, new)

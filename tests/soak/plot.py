@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Draws the curves of a soak: plot.py samples.csv soak.svg"""
+"""Draws the curves of a soak test: plot.py SAMPLES.CSV SOAK.SVG"""
 
 import csv
 import sys
@@ -10,7 +10,7 @@ matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "soak"
 from matplotlib import pyplot  # noqa: E402
 
-# Title, unit, and the columns of a panel with their names.
+# For each panel: title, unit, and the columns of the samples with their labels.
 PANELS = [
     ("Sessions", "", {"sessions": "open"}),
     ("Rate", "per second", {"messages": "messages", "deliveries": "deliveries"}),
