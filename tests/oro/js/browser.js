@@ -187,7 +187,7 @@ const logout = async (browser) => {
         return report(check, false, `no session to begin with; ${[...one.errors, ...other.errors].join('; ')}`);
     }
     if (!(await other.page.content()).includes('retryDelay: 2000')) {
-        return report(check, false, 'the page does not try again every two seconds: Oro\'s template has changed');
+        return report(check, false, 'the page does not retry every two seconds: Oro\'s template has changed');
     }
     const from = other.seen.length;
     await one.page.goto(`${address}/logout`);
