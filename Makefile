@@ -33,7 +33,7 @@ MINUTES ?= 30
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 
 build: ## Compile release builds of orosync-server and the PHP extension
 	@scripts/install-deps build
