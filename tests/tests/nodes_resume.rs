@@ -118,7 +118,7 @@ fn a_node_that_missed_the_push_of_a_disconnect_still_rejects_revoked_tickets() {
 
 #[test]
 fn disconnects_survive_lost_connections_and_a_restart_of_redis_and_close_no_other_session() {
-    let mut redis = Redis::start_with("appendonly yes\nappendfsync always\n");
+    let mut redis = Redis::start_with(Redis::DURABLE);
     let nodes = Nodes::start(2, &redis.url(), "");
     let mut bystanders = [0, 1].map(|number| Client::user(nodes.node(number), OROSYNC, 1000));
     let ticket_of_closed = |uid| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, uid));

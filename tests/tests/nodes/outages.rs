@@ -20,7 +20,7 @@ const UNREADY_AFTER: Range<Duration> = Duration::from_secs(6)..Duration::from_se
 
 #[test]
 fn delivery_resumes_after_each_of_three_restarts_of_redis() {
-    let mut redis = Redis::start_with("appendonly yes");
+    let mut redis = Redis::start_with(Redis::DURABLE);
     let nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);
     for _ in 0..3 {
@@ -64,7 +64,7 @@ fn delivery_resumes_after_redis_restarts_without_its_data() {
 fn a_long_outage_of_redis_loses_nothing_and_reports_nothing_false() {
     let outage =
         std::env::var("NODES_OUTAGE_SECONDS").map_or(20, |seconds| seconds.parse().expect("a number"));
-    let mut redis = Redis::start_with("appendonly yes");
+    let mut redis = Redis::start_with(Redis::DURABLE);
     let mut nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);
     let mut page = Client::user(nodes.node(0), OROSYNC, 7);
@@ -132,7 +132,7 @@ fn publishers_log_a_long_pause_of_a_cluster_once() {
 fn a_publisher_with_one_endpoint_keeps_it_and_logs_missing_acknowledgements_once() {
     /// Longer than the 8 s after which a publisher reports missing acknowledgements.
     const OUTAGE: Duration = Duration::from_secs(12);
-    let mut redis = Redis::start_with("appendonly yes");
+    let mut redis = Redis::start_with(Redis::DURABLE);
     let nodes = two_nodes(&redis.url());
     let subscriber = Subscriber::of(Client::user(nodes.node(1), OROSYNC, 7));
     let publishers = Publishers::start(&nodes.node(0).endpoint(), 1, 10, &[]);

@@ -8,8 +8,8 @@ use orosync_tests::wait;
 use redis::{Client, ErrorKind, RedisResult, ServerErrorKind};
 
 #[test]
-fn data_survives_a_stop_and_with_appendonly_a_kill() {
-    for (configuration, is_killed) in [("", false), ("appendonly yes", true)] {
+fn data_survives_a_stop_and_if_durable_a_kill() {
+    for (configuration, is_killed) in [("", false), (Redis::DURABLE, true)] {
         let mut server = Redis::start_with(configuration);
         let address = server.address();
         server.run(&["SET", "key", "value"]);
