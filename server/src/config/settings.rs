@@ -266,7 +266,7 @@ mod tests {
             [
                 "OROSYNC_SHARDS = \"65\": out of bounds. Write 0 to 64",
                 "OROSYNC_DRAIN_SECONDS = \"soon\": not a time. Write seconds (5 or 0.5), 30s, 500ms, 5m or 1h",
-                "OROSYNC_LIMITS__SUBSCRIPTIONS = \"0\": out of bounds. Write 1 or more",
+                "OROSYNC_LIMITS__SUBSCRIPTIONS = \"0\": out of bounds. Write 1 to 1000000",
                 "OROSYNC_LIMITS__PING_TIMEOUT_SECONDS = \"0\": out of bounds. Write 0.001 or more",
             ]
         );
@@ -349,7 +349,7 @@ mod tests {
             ("OROSYNC_LIMITS__MESSAGE_BYTES", "2M", "out of bounds. Write 1K to 1M"),
             ("OROSYNC_LIMITS__OUTBOUND_BYTES", "1K", "out of bounds. Write 64K to 1G"),
             ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "0", "out of bounds. Write 0.001 or more"),
-            ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0", "out of bounds. Write 1 or more"),
+            ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0", "out of bounds. Write 1 to 1000000"),
             ("OROSYNC_AUTH__RESUME_SECONDS", "0.5", "out of bounds. Write 0, or 1 or more"),
             ("OROSYNC_AUTH__RESUME_TOTAL_SECONDS", "0", "out of bounds. Write 1 or more"),
             ("OROSYNC_HISTORY__SECONDS", "0", "out of bounds. Write 0.001 or more"),
