@@ -201,6 +201,7 @@ fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Opt
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
+        // Of control frames: link frames bypass this buffer.
         .max_write_buffer_size(2 * MAX_FRAME_BYTES)
         .max_message_size(Some(MAX_SERVER_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_SERVER_MESSAGE_BYTES));
