@@ -1,6 +1,7 @@
 //! Encoding of WAMP v1 messages, with the same bytes as PHP's `json_encode`. Payloads are copied verbatim.
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -27,29 +28,28 @@ pub fn append_event(
     let event = JsonArray::behind(buffer, 8).string(topic.as_str()).raw_bytes(payload.as_bytes());
     match position {
         None => event.close(),
-        Some(position) => event.string(&position.to_string()).close(),
+        Some(position) => event.position(position).close(),
     }
 }
 
-/// Encodes the CALLRESULT of `orosync/subscribe`: the topic's current position, whether the requested events are complete, and
-/// the events, the oldest first.
-pub fn encode_recovery<'a>(
+/// Appends the CALLRESULT of `orosync/subscribe` to a buffer, which already holds room for the frame header: the topic's current
+/// position, whether the requested events are complete, and the events, the oldest first.
+pub fn append_recovery<'a>(
+    buffer: Vec<u8>,
     call_id: &Payload,
     position: Position,
     complete: bool,
     events: impl Iterator<Item = (Position, PayloadRef<'a>)>,
-) -> Bytes {
-    let mut json = JsonArray::new(3).raw(call_id).0;
-    let head = format!(r#",{{"position":"{position}","complete":{complete},"events":["#);
-    json.extend_from_slice(head.as_bytes());
+) -> Vec<u8> {
+    let mut json = JsonArray::behind(buffer, 3).raw(call_id);
+    json.text(format_args!(r#",{{"position":"{position}","complete":{complete},"events":["#));
     for (number, (position, payload)) in events.enumerate() {
-        let head = format!(r#"{}["{position}","#, if number == 0 { "" } else { "," });
-        json.extend_from_slice(head.as_bytes());
-        json.extend_from_slice(payload.as_bytes());
-        json.push(b']');
+        json.text(format_args!(r#"{}["{position}","#, if number == 0 { "" } else { "," }));
+        json.0.extend_from_slice(payload.as_bytes());
+        json.0.push(b']');
     }
-    json.extend_from_slice(b"]}");
-    JsonArray(json).finish()
+    json.0.extend_from_slice(b"]}");
+    json.close()
 }
 
 /// Encodes a message of the server as JSON.
@@ -132,6 +132,17 @@ impl JsonArray {
         self.0.push(b',');
         self.0.extend_from_slice(json);
         self
+    }
+
+    fn position(mut self, position: Position) -> Self {
+        self.text(format_args!(r#","{position}""#));
+        self
+    }
+
+    /// Appends text as it is.
+    fn text(&mut self, text: fmt::Arguments<'_>) {
+        let written = self.0.write_fmt(text);
+        debug_assert!(written.is_ok(), "writing into memory does not fail");
     }
 
     fn string(self, text: &str) -> Self {
@@ -223,7 +234,7 @@ mod tests {
             let events = events
                 .iter()
                 .map(|(position, json)| (*position, PayloadRef::from_encoder(json.as_bytes()).unwrap()));
-            encode_recovery(&payload("\"id\""), at(17), complete, events)
+            append_recovery(Vec::new(), &payload("\"id\""), at(17), complete, events)
         };
         assert_eq!(recovery(&[], true), &br#"[3,"id",{"position":"17.ab","complete":true,"events":[]}]"#[..]);
         assert_eq!(

@@ -22,7 +22,7 @@ use crate::audience::Audience;
 use crate::payload::Payload;
 
 pub use decode::{WampError, decode_client, decode_server};
-pub use encode::{append_event, encode_client, encode_recovery, encode_server, payload_of};
+pub use encode::{append_event, append_recovery, encode_client, encode_server, payload_of};
 pub use prefix::PrefixTable;
 
 /// A message from a client. Topics and procedures are as sent: CURIEs are not expanded, and only the message's form is

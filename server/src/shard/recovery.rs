@@ -8,7 +8,7 @@ use orosync_protocol::{SessionId, wamp};
 
 use super::replies::Recovery;
 use crate::broker::Recovered;
-use crate::frame::text_frame;
+use crate::frame::text_frame_of;
 use crate::publication::event_body::EventBody;
 use crate::publication::tags::Tag;
 
@@ -30,6 +30,9 @@ pub struct RecoveryAnswer {
 /// Overhead of an event in an answer in addition to its payload: brackets, quotes, position.
 const EVENT_BYTES: usize = 48;
 
+/// Maximum size of an answer without the id of its call and its events: the message's type, the names, the topic's position.
+const ANSWER_BYTES: usize = 96;
+
 /// Builds the answer. `ids` are the session's own id and those that it has resumed; `room` is its free queue space in bytes.
 pub fn answer(recovery: &Recovery, recovered: &Recovered, ids: &[SessionId], room: usize) -> RecoveryAnswer {
     let max_bytes = MAX_BYTES.min(room);
@@ -41,16 +44,20 @@ pub fn answer(recovery: &Recovery, recovered: &Recovered, ids: &[SessionId], roo
     let mut events = Vec::new();
     let mut complete = recovered.complete;
     for (position, body) in meant.by_ref() {
-        bytes += EVENT_BYTES + body.payload().as_bytes().len();
-        if events.len() == MAX_EVENTS || bytes > max_bytes {
+        let with_this = bytes + EVENT_BYTES + body.payload().as_bytes().len();
+        if events.len() == MAX_EVENTS || with_this > max_bytes {
             complete = false;
             break;
         }
+        bytes = with_this;
         events.push((*position, body.payload()));
     }
-    let events = events.into_iter().rev();
-    let text = wamp::encode_recovery(&recovery.call_id, recovered.position, complete, events);
-    RecoveryAnswer { frame: text_frame(text), complete }
+    let length = ANSWER_BYTES + recovery.call_id.as_bytes().len() + bytes;
+    let frame = text_frame_of(length, |buffer| {
+        let events = events.into_iter().rev();
+        wamp::append_recovery(buffer, &recovery.call_id, recovered.position, complete, events)
+    });
+    RecoveryAnswer { frame, complete }
 }
 
 /// Whether an event matches the wanted tags. An event without tags matches all.
