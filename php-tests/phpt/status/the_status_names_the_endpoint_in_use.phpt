@@ -19,9 +19,13 @@ $publisher->publish('oro/ping', 1);
 var_dump($publisher->flush(LIMIT));
 echo implode($watcher->payloads(1)), "\n";
 $server->kill();
-// The last error is the loss itself until the first attempt has failed.
-$failed = static fn (string $endpoint): bool => str_starts_with((string) $publisher->status()['last_error'], "$endpoint: cannot connect: ");
-wait_until('a failed attempt', static fn (): bool => $failed($dead) || $failed($server->endpoint));
+wait_until('a failed attempt', static function () use ($publisher, $dead, $server): bool {
+    $status = $publisher->status();
+    $hasFailed = static fn (string $endpoint): bool => str_starts_with((string) $status['last_error'], "$endpoint: cannot connect: ");
+
+    // In this state the last error may still be the loss itself.
+    return $status['state'] === 'backing-off' && ($hasFailed($dead) || $hasFailed($server->endpoint));
+});
 $publisher->publish('oro/ping', 2);
 $server->start();
 var_dump($publisher->flush(LIMIT), $publisher->status()['endpoint'] === $server->endpoint);
