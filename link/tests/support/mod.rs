@@ -5,14 +5,16 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use orosync_link::{Endpoint, Endpoints, Options};
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
-use orosync_protocol::ticket::{Role, Signer, Verifier};
+use orosync_protocol::ticket::{CHALLENGE, Role, Signer, Verifier};
 use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, Topic, subprotocol};
+use rustix::net::sockopt;
 use tempfile::TempDir;
 use tungstenite::WebSocket;
 use tungstenite::handshake::server::{Request, Response};
@@ -68,7 +70,10 @@ impl Place {
     }
 
     pub(crate) fn listen(&mut self) {
-        self.listener = Some(UnixListener::bind(self.path()).unwrap());
+        let listener = UnixListener::bind(self.path()).unwrap();
+        // The limit of `accept()` as well, by socket(7).
+        sockopt::set_socket_timeout(&listener, sockopt::Timeout::Recv, Some(LIMIT)).unwrap();
+        self.listener = Some(listener);
     }
 
     /// Stops listening: connections are refused.
@@ -95,19 +100,29 @@ impl Place {
 
     /// Accepts the next connection and answers its handshake with this HTTP response. `headers` are whole lines with CRLF.
     pub(crate) fn answer(&self, status: &str, headers: &str, body: &str) {
-        let mut socket = self.accept_socket();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            socket.read_exact(&mut byte).unwrap();
-            head.extend(byte);
-        }
-        let length = body.len();
-        // In one write: the publisher closes the connection after reading the head.
-        let answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
-        );
-        socket.write_all(answer.as_bytes()).unwrap();
+        answer(self.accept_socket(), status, headers, body);
+    }
+
+    /// Refuses the publisher's ticket at each attempt while `work` runs, for this reason.
+    pub(crate) fn refuse_while<T>(&self, reason: &str, work: impl FnOnce() -> T) -> T {
+        let challenge = format!("WWW-Authenticate: {CHALLENGE}\r\n");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                loop {
+                    let socket = self.accept_socket();
+                    if is_over.load(Ordering::Acquire) {
+                        break;
+                    }
+                    answer(socket, "401 Unauthorized", &challenge, reason);
+                }
+            });
+            let result = work();
+            is_over.store(true, Ordering::Release);
+            // Ends the wait of the thread.
+            drop(UnixStream::connect(self.path()).unwrap());
+            result
+        })
     }
 
     /// Accepts the next connection, with its handshake, and reads its Hello.
@@ -142,6 +157,21 @@ impl Place {
         connection.send(&ServerFrame::Welcome { accepted: Seq::new(accepted) });
         connection
     }
+}
+
+/// Reads the head of a handshake and answers it with this HTTP response.
+fn answer(mut socket: UnixStream, status: &str, headers: &str, body: &str) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let length = body.len();
+    // In one write: the publisher closes the connection after reading the head.
+    let answer =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}");
+    socket.write_all(answer.as_bytes()).unwrap();
 }
 
 /// A connection of a publisher.
