@@ -150,6 +150,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	@scripts/install-deps build lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps --document-private-items
 	git ls-files -z '*.php' | xargs -0 -n 1 -P 2 php -l >/dev/null
 	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*,*/node_modules/*' bench/php bench/peers/oro_client.php demo/bin demo/config demo/public demo/src bundle php-tests tests/oro tests/deploy/application
 	cd js && npm run check

@@ -2,7 +2,7 @@
 //!
 //! Owns the queue's entrance and the handle of the link thread. Both are created on first use, and again in a forked child,
 //! which gets its own publisher id, queue and connection; the parent delivers what it had queued. In a PHP with threads, each
-//! thread has its own publisher, and they share these: see [`SharedLink`].
+//! thread has its own publisher, and they share these: see `SharedLink`.
 
 #[cfg(feature = "threads")]
 mod shared_link;

@@ -9,6 +9,9 @@ use tungstenite::protocol::frame::{Frame, FrameHeader};
 /// The longest header of a server's frame: RFC 6455, 5.2.
 const MAX_HEADER_BYTES: usize = 10;
 
+/// Maximum number of frames per write. The kernel allows 1024 (`IOV_MAX`), but beyond a few dozen a longer list saves nothing.
+pub const MAX_SLICES: usize = 64;
+
 /// A text frame with this text.
 pub fn text_frame(text: Bytes) -> Bytes {
     whole_frame(Frame::message(text, OpCode::Data(Data::Text), true))

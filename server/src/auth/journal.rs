@@ -29,7 +29,7 @@ use orosync_protocol::disconnect::Disconnect;
 use rustix::fs::{FlockOperation, flock};
 use tracing::{error, info, warn};
 
-use super::revocations::{Known, Revocation, lock};
+use super::known::{Known, Revocation, lock};
 
 const FILE: &str = "revocations";
 const NEW_FILE: &str = "revocations.new";

@@ -1,6 +1,7 @@
 //! Authentication: turns a ticket into an identity by checking signature, time, origin and first use.
 
 mod journal;
+mod known;
 pub mod replay;
 pub mod resume;
 pub mod revocations;

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::{Failure, output_failed};
+use super::common::{Failure, output_failed};
 use crate::config::keys::{self, Declaration};
 use crate::config::{HistorySettings, Settings, Written};
 use crate::policy::{HistoryLimits, Policies};

@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 use tokio::runtime::Builder;
 
-use super::{Failure, output_failed};
+use super::common::{Failure, output_failed};
 use crate::broker::redis::nodes::{Listed, list};
 use crate::cli::NodesArgs;
 use crate::config::Settings;

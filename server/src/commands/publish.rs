@@ -9,7 +9,7 @@ use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
 
-use super::{Failure, endpoint, no_signer};
+use super::common::{Failure, endpoint, no_signer};
 use crate::cli::{DisconnectArgs, PublishArgs};
 use crate::config::Settings;
 

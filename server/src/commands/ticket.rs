@@ -4,7 +4,7 @@ use std::io::Write;
 
 use orosync_protocol::ticket::{Granted, Identity, Role};
 
-use super::{Failure, issue, output_failed, signer};
+use super::common::{Failure, issue, output_failed, signer};
 use crate::cli::TicketArgs;
 use crate::config::Settings;
 

@@ -26,7 +26,7 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Error, Message, Utf8Bytes, WebSocket, client_tls_with_config};
 
-use super::{Failure, endpoint, issue, output_failed, publisher, signer};
+use super::common::{Failure, endpoint, issue, output_failed, publisher, signer};
 use crate::cli::WatchArgs;
 use crate::config::Settings;
 use crate::process::Requests;

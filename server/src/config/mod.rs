@@ -6,7 +6,7 @@
 //! - [`redis_url`]: the parser of `broker.url`
 //! - [`kinds`]: the types of values, their parsers and their ranges; [`topics`]: the rules of `[[topics]]`
 //! - [`keys`]: the declarations of all keys
-//! - [`load`]: merges the layers; values as written, with their sources
+//! - [`mod@load`]: merges the layers; values as written, with their sources
 //! - `tls`: the certificate and its key; `auth`: secrets and public key; `state_directory`: the check of `auth.state_directory`
 //! - [`broker`]: the broker's settings: memory, or Redis and its connections
 //! - [`settings`]: the validated settings that the server runs with

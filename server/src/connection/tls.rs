@@ -11,7 +11,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rustls::{ServerConfig, ServerConnection};
 
-use crate::session::outbound::MAX_SLICES;
+use crate::frame::MAX_SLICES;
 
 /// Maximum size of encrypted output that the kernel has not accepted, in bytes.
 const MAX_PENDING_BYTES: usize = 64 << 10;

@@ -12,8 +12,7 @@ use std::rc::Rc;
 use arrayvec::ArrayVec;
 use bytes::Bytes;
 
-/// Maximum number of frames per write. The kernel allows 1024 (`IOV_MAX`), but beyond a few dozen a longer list saves nothing.
-pub const MAX_SLICES: usize = 64;
+use crate::frame::MAX_SLICES;
 
 /// Memory of a waiting frame in addition to its bytes: its place in the queue, and the headers of its allocations.
 const FRAME_COST: usize = 64;

@@ -1,5 +1,5 @@
 //! A shard: one thread of a node, with its own event loop and its own sessions. This module has the logic without I/O; [`run`]
-//! has the event loop with all reads, and lends sockets for writing ([`write`]).
+//! has the event loop with all reads, and lends sockets for writing ([`mod@write`]).
 //!
 //! Sessions are identified by a [`SessionKey`], which is never reused, so late messages for an ended session have no effect.
 

@@ -15,7 +15,7 @@ use super::run::{EventLoop, current_time};
 use super::write::Outlet;
 use super::{SessionKey, iteration};
 use crate::connection::socket::Socket;
-use crate::session::outbound::MAX_SLICES;
+use crate::frame::MAX_SLICES;
 
 /// Maximum number of sessions written per iteration, so that a fan-out to many does not delay acknowledgements, pings and
 /// handshakes until its end.
