@@ -171,7 +171,7 @@ final class Inspection
         $status = $publisher->status();
         yield match (true) {
             $answers => Verdict::ok('server', sprintf('answers at %s and accepts the secret', $status->endpoint)),
-            PublisherStatus::ABSENT === $status->state => Verdict::error('server', 'not checked: ' . ($status->lastError ?? 'nothing is sent')),
+            PublisherStatus::UNAVAILABLE === $status->state => Verdict::error('server', 'not checked: ' . ($status->lastError ?? 'nothing is sent')),
             default => Verdict::error('server', sprintf(
                 '%s: %s',
                 $status->endpoint,

@@ -156,7 +156,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
 
         return match (true) {
             null === $status || 'connected' === $status['state'] => null,
-            PublisherStatus::ABSENT === $status['state'] =>
+            PublisherStatus::UNAVAILABLE === $status['state'] =>
                 'Nothing can be sent: ' . ($status['lastError'] ?? 'the reason is unknown.'),
             null === $status['lastError'] => null,
             default => sprintf(

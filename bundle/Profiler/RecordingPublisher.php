@@ -152,7 +152,7 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
             return sprintf('Unknown reason; the publisher\'s state cannot be read: %s', $e->getMessage());
         }
 
-        return PublisherStatus::ABSENT === $status->state
+        return PublisherStatus::UNAVAILABLE === $status->state
             ? (string) $status->lastError
             : sprintf(
                 'The queue is full (%d queued, %d unacknowledged).',

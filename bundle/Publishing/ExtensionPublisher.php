@@ -88,7 +88,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             $status = $this->extension()->status();
             $refusals = $this->extension()->refusals();
         } catch (ConfigurationException $e) {
-            return new PublisherStatus(PublisherStatus::ABSENT, $this->endpoint, lastError: $e->getMessage());
+            return new PublisherStatus(PublisherStatus::UNAVAILABLE, $this->endpoint, lastError: $e->getMessage());
         }
 
         return new PublisherStatus(

@@ -19,7 +19,7 @@ final class PublisherFactory
     /** Time limit at the end of a command, in seconds. */
     private const SETTLE_SECONDS = 0.25;
 
-    private ExtensionPublisher|AbsentPublisher|null $publisher = null;
+    private ExtensionPublisher|UnavailablePublisher|null $publisher = null;
 
     /**
      * @param \Closure(): BackendEndpoint $backend
@@ -69,15 +69,15 @@ final class PublisherFactory
         }
     }
 
-    private function choose(): ExtensionPublisher|AbsentPublisher
+    private function choose(): ExtensionPublisher|UnavailablePublisher
     {
         try {
             $endpoint = ($this->backend)()->resolve();
             if (null === $endpoint) {
-                return $this->absent(LogLevel::INFO, 'the backend endpoint is empty, which switches them off.');
+                return $this->unavailable(LogLevel::INFO, 'the backend endpoint is empty, which switches them off.');
             }
             if (!\extension_loaded('orosync')) {
-                return $this->absent(LogLevel::ERROR, sprintf(
+                return $this->unavailable(LogLevel::ERROR, sprintf(
                     'the PHP extension "orosync" is not loaded (%s). '
                     . 'Install it and add "extension=orosync" to this PHP\'s configuration.',
                     \PHP_SAPI,
@@ -94,14 +94,14 @@ final class PublisherFactory
             );
         } catch (\Throwable $e) {
             // An invalid setting or a missing environment variable: nothing is published, everything else works.
-            return $this->absent(LogLevel::ERROR, $e->getMessage());
+            return $this->unavailable(LogLevel::ERROR, $e->getMessage());
         }
     }
 
-    private function absent(string $level, string $reason): AbsentPublisher
+    private function unavailable(string $level, string $reason): UnavailablePublisher
     {
         // One log per cause: the extension may be missing only in the console or only in the web server.
-        return new AbsentPublisher($reason, $level, $this->log('absent-' . \PHP_SAPI));
+        return new UnavailablePublisher($reason, $level, $this->log('unavailable-' . \PHP_SAPI));
     }
 
     private function log(string $outage): OutageLog

@@ -8,11 +8,11 @@ namespace Orosync\Publishing;
 final class PublisherStatus
 {
     /** The state of a publisher that cannot publish at all; `lastError` is the reason. */
-    public const ABSENT = 'absent';
+    public const UNAVAILABLE = 'unavailable';
 
     /**
      * @param string      $state     `idle`, `connecting`, `connected`, `backing-off` (until the next attempt), `refused` (by the
-     *                               server; retried), `closed` or `absent`
+     *                               server; retried), `closed` or `unavailable`
      * @param string      $endpoint  the server's address; of several the one in use
      * @param int         $refused   messages refused because the queue was full; not accepted
      * @param string|null $lastError reason of the last lost or refused connection
@@ -36,7 +36,7 @@ final class PublisherStatus
     /** Whether messages are accepted. They are while the server does not answer, and wait for it. */
     public function accepts(): bool
     {
-        return self::ABSENT !== $this->state && 'closed' !== $this->state;
+        return self::UNAVAILABLE !== $this->state && 'closed' !== $this->state;
     }
 
     /** Whether messages are unacknowledged and a connection is open, so that the acknowledgement is imminent. */

@@ -17,7 +17,7 @@ final class RolesClaim
     /** @param list<string> $named at most MAX_IN_TICKET */
     public function __construct(
         private readonly array $named,
-        private readonly Decisions $decisions,
+        private readonly Authorization $authorization,
         private readonly Guard $guard,
     ) {
     }
@@ -31,7 +31,7 @@ final class RolesClaim
     {
         $held = array_values(array_filter($this->named, fn (string $role): bool => $this->guard->run(
             sprintf('A ticket was issued without the role %s', $role),
-            fn (): bool => $this->decisions->isGranted($user, $role),
+            fn (): bool => $this->authorization->isGranted($user, $role),
             false,
         )));
 

@@ -42,7 +42,7 @@ final class VotedTopics
      */
     public function __construct(
         private readonly array $topics,
-        private readonly Decisions $decisions,
+        private readonly Authorization $authorization,
         private readonly ?ManagerRegistry $doctrine,
         private readonly RequestedTopics $outcomes,
         private readonly Guard $guard,
@@ -134,7 +134,7 @@ final class VotedTopics
             return false;
         }
 
-        return null !== $object && $this->decisions->isGranted(null, $topic['voter'], $object);
+        return null !== $object && $this->authorization->isGranted(null, $topic['voter'], $object);
     }
 
     private static function mayBeId(string $id, ClassMetadata $class): bool

@@ -147,7 +147,7 @@ final class OrosyncRuntime
     {
         $address = $this->address();
 
-        return null === $address || PublisherStatus::ABSENT === ($this->publisher)()->status()->state ? null : $address;
+        return null === $address || PublisherStatus::UNAVAILABLE === ($this->publisher)()->status()->state ? null : $address;
     }
 
     /**

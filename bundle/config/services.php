@@ -37,10 +37,10 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\SharedSecret;
 use Orosync\Session\SecurityListener;
 use Orosync\Session\SessionTerminator;
-use Orosync\Ticket\RequestedTopics;
+use Orosync\Ticket\Authorization;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
-use Orosync\Ticket\Decisions;
+use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\RolesClaim;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TopicGrants;
@@ -108,16 +108,16 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$grants', tagged_iterator('orosync.topic_grant'))
         ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
         ->arg('$guard', service('orosync.guard'));
-    $services->set('orosync.decisions', Decisions::class)
+    $services->set('orosync.authorization', Authorization::class)
         ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
         ->arg('$manager', service('security.access.decision_manager')->nullOnInvalid());
     $services->set('orosync.roles_claim', RolesClaim::class)
-        ->arg('$decisions', service('orosync.decisions'))
+        ->arg('$authorization', service('orosync.authorization'))
         ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.requested_topics', RequestedTopics::class)
         ->tag('kernel.reset', ['method' => 'reset']);
     $services->set('orosync.voted_topics', VotedTopics::class)
-        ->arg('$decisions', service('orosync.decisions'))
+        ->arg('$authorization', service('orosync.authorization'))
         ->arg('$doctrine', service('doctrine')->nullOnInvalid())
         ->arg('$outcomes', service('orosync.requested_topics'))
         ->arg('$guard', service('orosync.guard'));

@@ -11,9 +11,9 @@ use Orosync\Command\ServerBinary;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\ServerProbe;
 use Orosync\Oro\Topics\Obstacles;
-use Orosync\Publishing\AbsentPublisher;
 use Orosync\Publishing\OutageLog;
 use Orosync\Publishing\PublisherInterface;
+use Orosync\Publishing\UnavailablePublisher;
 use Orosync\Test\InMemoryPublisher;
 use Orosync\Tests\Application\OwnConnection;
 use Orosync\Tests\Application\ReadableTicketIssuer;
@@ -43,14 +43,14 @@ final class ObstaclesTest extends TestCase
         self::assertSame([], $this->find());
     }
 
-    public function testAnAbsentPublisherIsReportedWithItsReason(): void
+    public function testAnUnavailablePublisherIsReportedWithItsReason(): void
     {
-        $absent = new AbsentPublisher('the PHP extension "orosync" is not loaded (cli).', LogLevel::WARNING, new OutageLog($this->directory, new NullLogger()));
+        $unavailable = new UnavailablePublisher('the PHP extension "orosync" is not loaded (cli).', LogLevel::WARNING, new OutageLog($this->directory, new NullLogger()));
 
         // Without a secret no ticket can be issued for the check of the port either; the cause is reported once.
         self::assertSame(
             ['Nothing is sent: the PHP extension "orosync" is not loaded (cli).'],
-            $this->find(publisher: $absent, tickets: $absent, address: '//127.0.0.1:1'),
+            $this->find(publisher: $unavailable, tickets: $unavailable, address: '//127.0.0.1:1'),
         );
     }
 

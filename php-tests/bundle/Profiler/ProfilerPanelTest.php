@@ -9,9 +9,9 @@ use Orosync\Entry\Guard;
 use Orosync\Profiler\PageFacts;
 use Orosync\Profiler\PublishingCollector;
 use Orosync\Profiler\RecordingPublisher;
-use Orosync\Publishing\AbsentPublisher;
 use Orosync\Publishing\ExtensionPublisher;
 use Orosync\Publishing\PublisherInterface;
+use Orosync\Publishing\UnavailablePublisher;
 use Orosync\Test\InMemoryPublisher;
 use Orosync\Tests\Application\CompanyVoter;
 use Orosync\Tests\Application\Entity\Company;
@@ -269,7 +269,7 @@ final class ProfilerPanelTest extends TestCase
         $this->kernel = self::project('orosync: ~')->boot('prod');
         $container = $this->kernel->getContainer();
 
-        self::assertContains($container->get('seen')->publisher::class, [ExtensionPublisher::class, AbsentPublisher::class]);
+        self::assertContains($container->get('seen')->publisher::class, [ExtensionPublisher::class, UnavailablePublisher::class]);
         self::assertFalse($container->has('orosync.recording_publisher'));
         foreach ((new Finder())->in($this->kernel->getBuildDir())->files()->name('*.php') as $file) {
             self::assertStringNotContainsString('Orosync\\Profiler', str_replace('\\\\', '\\', $file->getContents()), (string) $file);

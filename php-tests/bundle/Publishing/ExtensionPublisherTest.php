@@ -79,7 +79,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
         self::assertFalse($publisher->publish('oro/ping', 1));
         self::assertFalse($publisher->publish('oro/ping', 2));
         self::assertFalse($publisher->flush());
-        self::assertSame(PublisherStatus::ABSENT, $publisher->status()->state);
+        self::assertSame(PublisherStatus::UNAVAILABLE, $publisher->status()->state);
         self::assertCount(1, $this->logger->lines('error: Live notifications are not sent: '));
     }
 

@@ -27,7 +27,7 @@ final class PublisherChoiceTest extends ApplicationTestCase
         self::assertFalse($publisher->publish('oro/ping', 1));
         self::assertFalse($publisher->publish('oro/ping', 2));
         self::assertTrue($publisher->flush());
-        self::assertSame(PublisherStatus::ABSENT, $publisher->status()->state);
+        self::assertSame(PublisherStatus::UNAVAILABLE, $publisher->status()->state);
         self::assertSame([$line], $this->logger()->lines('Live notifications'));
     }
 

@@ -10,10 +10,10 @@ use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\Application\User;
 use Orosync\Tests\ApplicationTestCase;
 use Orosync\Tests\Jwt;
-use Orosync\Ticket\RequestedTopics;
+use Orosync\Ticket\Authorization;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
-use Orosync\Ticket\Decisions;
+use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\RolesClaim;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
@@ -141,8 +141,8 @@ final class BrowserTicketsTest extends ApplicationTestCase
             $container->get(TicketIssuerInterface::class),
             $container->get(UserClaimsInterface::class),
             new TopicGrants($services, null, $guard),
-            new VotedTopics([], $decisions = new Decisions(null, null), null, new RequestedTopics(), $guard),
-            new RolesClaim([], $decisions, $guard),
+            new VotedTopics([], $authorization = new Authorization(null, null), null, new RequestedTopics(), $guard),
+            new RolesClaim([], $authorization, $guard),
             new ConfiguredOrigins([]),
             $guard,
             300,

@@ -16,8 +16,8 @@ use Orosync\Tests\Application\Doctrine;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\ContentTag\DatabaseServer;
+use Orosync\Ticket\Authorization;
 use Orosync\Ticket\RequestedTopics;
-use Orosync\Ticket\Decisions;
 use Orosync\Ticket\VotedTopics;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
@@ -52,7 +52,7 @@ final class IdsOnPostgreSqlTest extends TestCase
         $voters->method('decide')->willReturn(true);
         $topics = new VotedTopics(
             [['pattern' => 'acme/{id}', 'voter' => 'VIEW', 'class' => Company::class]],
-            new Decisions(null, $voters),
+            new Authorization(null, $voters),
             $registry,
             $outcomes = new RequestedTopics(),
             new Guard($logger = new RecordingLogger()),

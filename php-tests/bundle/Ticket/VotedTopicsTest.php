@@ -13,9 +13,9 @@ use Doctrine\Persistence\ObjectManager;
 use Orosync\Entry\Guard;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\RecordingLogger;
-use Orosync\Ticket\RequestedTopics;
-use Orosync\Ticket\Decisions;
+use Orosync\Ticket\Authorization;
 use Orosync\Ticket\Grant;
+use Orosync\Ticket\RequestedTopics;
 use Orosync\Ticket\VotedTopics;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
@@ -134,7 +134,7 @@ final class VotedTopicsTest extends TestCase
         $decisions->method('decide')->willReturn(true);
         $topics = new VotedTopics(
             $topics,
-            new Decisions(null, $decisions),
+            new Authorization(null, $decisions),
             $doctrine,
             $this->outcomes = new RequestedTopics(),
             new Guard($logger),

@@ -4,21 +4,21 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Publishing;
 
-use Orosync\Publishing\AbsentPublisher;
 use Orosync\Publishing\OutageLog;
 use Orosync\Publishing\PublisherStatus;
+use Orosync\Publishing\UnavailablePublisher;
 use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Ticket\TicketUnavailableException;
 use Psr\Log\LogLevel;
 
-final class AbsentPublisherTest extends PublisherContractTestCase
+final class UnavailablePublisherTest extends PublisherContractTestCase
 {
     private string $file;
     private RecordingLogger $logger;
 
     protected function setUp(): void
     {
-        $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/absent-' . bin2hex(random_bytes(4));
+        $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/unavailable-' . bin2hex(random_bytes(4));
         $this->logger = new RecordingLogger();
     }
 
@@ -46,7 +46,7 @@ final class AbsentPublisherTest extends PublisherContractTestCase
     {
         $status = $this->unreachable()->status();
 
-        self::assertSame(PublisherStatus::ABSENT, $status->state);
+        self::assertSame(PublisherStatus::UNAVAILABLE, $status->state);
         self::assertSame('it is not there.', $status->lastError);
     }
 
@@ -58,8 +58,8 @@ final class AbsentPublisherTest extends PublisherContractTestCase
         $this->unreachable()->issue([], 300);
     }
 
-    protected function unreachable(): AbsentPublisher
+    protected function unreachable(): UnavailablePublisher
     {
-        return new AbsentPublisher('it is not there.', LogLevel::WARNING, new OutageLog($this->file, $this->logger));
+        return new UnavailablePublisher('it is not there.', LogLevel::WARNING, new OutageLog($this->file, $this->logger));
     }
 }

@@ -12,7 +12,7 @@ use Orosync\Ticket\TicketUnavailableException;
  *
  * The application works as if no page were open. The reason is logged once, with the first message that is not sent.
  */
-final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
+final class UnavailablePublisher implements PublisherInterface, TicketIssuerInterface
 {
     private bool $isReported = false;
 
@@ -45,7 +45,7 @@ final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
 
     public function status(): PublisherStatus
     {
-        return new PublisherStatus(PublisherStatus::ABSENT, '', lastError: $this->reason);
+        return new PublisherStatus(PublisherStatus::UNAVAILABLE, '', lastError: $this->reason);
     }
 
     public function issue(array $claims, int $ttl): string

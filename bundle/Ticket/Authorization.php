@@ -11,8 +11,8 @@ use Symfony\Component\Security\Core\Authorization\AccessDecisionManagerInterface
 use Symfony\Component\Security\Core\User\UserInterface;
 use Symfony\Component\Security\Http\Authenticator\Token\PostAuthenticationToken;
 
-/** Decisions of the application's voters, including the role hierarchy. */
-final class Decisions
+/** Authorization by the application's voters and role hierarchy. */
+final class Authorization
 {
     public function __construct(
         private readonly ?TokenStorageInterface $tokens,
