@@ -85,7 +85,7 @@ impl Tickets {
         let uid = u64::try_from(self.next % 1_000_000).unwrap_or_default();
         self.issue(&Identity {
             role: Role::User,
-            user: Some(format!("user{uid}")),
+            user: Some(format!("user{uid}").into()),
             uid: Some(uid.into()),
             org: Some(1),
             roles: RoleNames::default(),

@@ -345,14 +345,14 @@ pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpExcept
     Ok(TicketClaims { identity, origins, until })
 }
 
-fn user_name(value: &Zval) -> Result<String, PhpException> {
+fn user_name(value: &Zval) -> Result<Box<str>, PhpException> {
     let Some(name) = value.zend_str() else {
         return Err(exceptions::encoding(&format!(
             "the claim \"sub\" must be a string, {} given",
             type_name(value)
         )));
     };
-    String::from_utf8(name.as_bytes().to_vec()).map_err(|_| {
+    str::from_utf8(name.as_bytes()).map(Into::into).map_err(|_| {
         exceptions::encoding(
             "the claim \"sub\" is not UTF-8. Convert it first, for example with mb_convert_encoding()",
         )

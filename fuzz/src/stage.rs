@@ -313,7 +313,7 @@ impl Stage {
         } else {
             Identity {
                 role: Role::User,
-                user: Some("anna".to_owned()),
+                user: Some("anna".into()),
                 uid: Some(1.into()),
                 ..Identity::anonymous()
             }

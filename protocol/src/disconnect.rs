@@ -75,7 +75,7 @@ impl Disconnect {
     pub fn matching(identity: &Identity) -> impl Iterator<Item = Self> {
         let role = identity.role;
         let id = identity.uid.clone().map(|uid| Self::Id { role, uid });
-        let name = identity.user.clone().map(|user| Self::Name { role, user });
+        let name = identity.user.clone().map(|user| Self::Name { role, user: user.into_string() });
         id.into_iter().chain(name)
     }
 
@@ -84,7 +84,9 @@ impl Disconnect {
         match self {
             Self::Session(id) => *id == session,
             Self::Id { role, uid } => *role == identity.role && Some(uid) == identity.uid.as_ref(),
-            Self::Name { role, user } => *role == identity.role && Some(user) == identity.user.as_ref(),
+            Self::Name { role, user } => {
+                *role == identity.role && Some(user.as_str()) == identity.user.as_deref()
+            }
         }
     }
 }
@@ -178,7 +180,7 @@ mod tests {
         let identity = |role, uid: u64, user: &str| Identity {
             role,
             uid: Some(uid.into()),
-            user: Some(user.to_owned()),
+            user: Some(user.into()),
             ..Identity::anonymous()
         };
         let (user, customer) = (identity(Role::User, 7, "anna"), identity(Role::Customer, 7, "anna"));

@@ -176,7 +176,7 @@ fn the_ticket_command_issues_a_ticket_for_the_given_identity() {
             vec!["--user", "admin", "--uid", "7", "--org", "1"],
             Identity {
                 role: Role::User,
-                user: Some("admin".to_owned()),
+                user: Some("admin".into()),
                 uid: Some(7.into()),
                 org: Some(1),
                 roles: RoleNames::default(),

@@ -300,7 +300,7 @@ fn without_settings(command: &mut Command) {
 pub fn ticket(role: Role, uid: Option<u64>) -> String {
     let identity = Identity {
         role,
-        user: uid.map(|uid| format!("user{uid}")),
+        user: uid.map(|uid| format!("user{uid}").into()),
         uid: uid.map(UserId::from),
         org: Some(1),
         roles: RoleNames::default(),

@@ -19,7 +19,7 @@ const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
 fn claims() -> Claims {
     Claims {
         aud: "orosync".to_owned(),
-        sub: Some("user7".to_owned()),
+        sub: Some("user7".into()),
         uid: Some(7.into()),
         org: Some(1),
         roles: Vec::new(),
@@ -41,7 +41,7 @@ fn signed(claims: &Claims) -> String {
 
 /// A ticket of the table's user, signed with this secret.
 fn issued_with(secret: &str) -> String {
-    let identity = Identity { role: Role::User, user: Some("user7".to_owned()), ..Identity::anonymous() };
+    let identity = Identity { role: Role::User, user: Some("user7".into()), ..Identity::anonymous() };
     let signer = Signer::from_secret(secret.as_bytes()).expect("long enough");
     signer.issue(&identity, now(), 300, rand::random()).expect("a ticket")
 }

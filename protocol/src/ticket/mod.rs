@@ -83,7 +83,7 @@ pub struct Identity {
     /// The role: back office, storefront, anonymous or publisher.
     pub role: Role,
     /// The user name (`sub`).
-    pub user: Option<String>,
+    pub user: Option<Box<str>>,
     /// The user's id. Ids of users and customers overlap, so it is unique only together with `role`.
     pub uid: Option<UserId>,
     /// The organization's id.
@@ -133,7 +133,7 @@ pub struct Claims {
     pub aud: String,
     /// The user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sub: Option<String>,
+    pub sub: Option<Box<str>>,
     /// The user's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<UserId>,
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_ticket_that_no_server_would_accept_is_not_issued() {
         let of = |bytes: usize| {
-            let identity = Identity { user: Some("x".repeat(bytes)), ..Identity::anonymous() };
+            let identity = Identity { user: Some("x".repeat(bytes).into()), ..Identity::anonymous() };
             signer().issue(&identity, 1_000_000, 300, 1)
         };
         let around_the_name = of(0).unwrap().len();
@@ -236,7 +236,7 @@ mod tests {
                 patterns: patterns.iter().map(|pattern| TopicPattern::parse(pattern).unwrap()).collect(),
             };
             let roles = RoleNames::new(roles.iter().map(String::as_str)).unwrap();
-            let identity = Identity { role, user, uid, org, roles, granted };
+            let identity = Identity { role, user: user.map(Into::into), uid, org, roles, granted };
             let origins: Vec<_> = origins.iter().map(|host| OriginPattern::parse(host).unwrap()).collect();
             let terms = Terms { origins: &origins, until };
             let ticket = signer().issue_with(terms, &identity, 1_000_000, 300, id).unwrap();

@@ -202,7 +202,7 @@ mod tests {
         ) {
             let identity = Identity {
                 role,
-                user,
+                user: user.map(Into::into),
                 uid,
                 org,
                 roles: RoleNames::new(["ROLE_SALES"]).unwrap(),
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_session_of_the_longest_ticket_can_be_resumed() {
         let of = |bytes: usize| {
-            let user = Some("x".repeat(bytes));
+            let user = Some("x".repeat(bytes).into());
             Identity { user, uid: Some(UserId::from(u64::MAX)), ..Identity::anonymous() }
         };
         let ordinary = |bytes| signer().issue(&of(bytes), u64::MAX - 1, 1, 1).unwrap();

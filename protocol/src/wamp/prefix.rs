@@ -4,9 +4,9 @@
 
 use crate::topic::Topic;
 
-/// The prefixes that one session has declared.
+/// The prefixes that one session has declared. A boxed slice, because each session has a table, which is usually empty.
 #[derive(Debug, Default)]
-pub struct PrefixTable(Vec<(String, String)>);
+pub struct PrefixTable(Box<[(String, String)]>);
 
 impl PrefixTable {
     /// Maximum number of prefixes per session. Oro's clients use none.
@@ -25,7 +25,9 @@ impl PrefixTable {
         if self.0.len() == Self::MAX {
             return Err(PrefixError::TooMany);
         }
-        self.0.push((prefix, uri));
+        let mut declared = std::mem::take(&mut self.0).into_vec();
+        declared.push((prefix, uri));
+        self.0 = declared.into_boxed_slice();
         Ok(())
     }
 

@@ -379,8 +379,7 @@ mod tests {
             drop(revocations);
             revocations = open(directory.path(), 10);
             assert_eq!(revocations.check(&ticket, &user(1)), Err(NotResumable::Revoked));
-            let customer =
-                Identity { role: Role::Customer, user: Some("anna \n\"b\" ü".to_owned()), ..user(2) };
+            let customer = Identity { role: Role::Customer, user: Some("anna \n\"b\" ü".into()), ..user(2) };
             assert_eq!(revocations.check(&ticket, &customer), Err(NotResumable::Revoked));
             let other = Resumption { session: SessionId(8), ..ticket.clone() };
             assert_eq!(revocations.check(&other, &user(2)), Err(NotResumable::Revoked));

@@ -147,7 +147,7 @@ mod tests {
         Identity {
             role: Role::User,
             uid: Some(uid.into()),
-            user: Some(format!("user{uid}")),
+            user: Some(format!("user{uid}").into()),
             ..Identity::anonymous()
         }
     }

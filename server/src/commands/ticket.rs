@@ -23,7 +23,7 @@ fn identity(arguments: &TicketArgs) -> Identity {
     let role = arguments.role.unwrap_or(if has_user { Role::User } else { Role::Anonymous });
     Identity {
         role,
-        user: arguments.user.clone(),
+        user: arguments.user.clone().map(Into::into),
         uid: arguments.uid.clone(),
         org: arguments.org,
         roles: arguments.roles.clone().unwrap_or_default(),

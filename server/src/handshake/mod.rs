@@ -14,7 +14,6 @@ use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use httparse::{Request, Status};
 use orosync_protocol::cluster::{self, Membership};
 use orosync_protocol::ticket::{Identity, Role, TicketError};
@@ -102,7 +101,7 @@ pub struct Upgrade {
     /// The result of the authentication.
     pub authenticated: Authenticated,
     /// Bytes received after the request head, which are frames already.
-    pub rest: Bytes,
+    pub rest: Box<[u8]>,
 }
 
 /// A handshake that is accepted unless its ticket was used before.
@@ -111,7 +110,7 @@ pub struct PendingUpgrade {
     response: Vec<u8>,
     protocol: Subprotocol,
     ticket: Box<OneTime>,
-    rest: Bytes,
+    rest: Box<[u8]>,
 }
 
 impl PendingUpgrade {
@@ -154,7 +153,7 @@ impl Handshake {
             Ok(Status::Complete(length)) if length <= context.max_head_bytes => {
                 match decide(&request, context, client, unix_now) {
                     Ok((response, protocol, checked)) => {
-                        let rest = Bytes::copy_from_slice(&head[length..]);
+                        let rest = Box::from(&head[length..]);
                         match checked {
                             Checked::Authenticated(authenticated) => Outcome::Upgrade(Box::new(Upgrade {
                                 response,

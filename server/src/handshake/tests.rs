@@ -110,7 +110,7 @@ fn tickets_are_found_in_origin_form_and_absolute_form() {
 #[test]
 fn bytes_after_the_head_are_kept() {
     let upgrade = upgrade(&(request("/", "") + "\u{1}frames"));
-    assert_eq!(upgrade.rest, &b"\x01frames"[..]);
+    assert_eq!(*upgrade.rest, *b"\x01frames");
 }
 
 #[test]

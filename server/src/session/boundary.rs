@@ -15,7 +15,8 @@ const MAX_HEADER_BYTES: usize = 14;
 #[derive(Debug, Default)]
 pub struct FrameBoundary {
     header: [u8; MAX_HEADER_BYTES],
-    header_bytes: usize,
+    /// Number of the header's bytes that have arrived.
+    header_bytes: u8,
     payload_left: u64,
     frames: u32,
     /// Whether a fragmented message has begun whose last fragment has not.
@@ -28,7 +29,7 @@ impl FrameBoundary {
         if self.payload_left > 0 {
             return self.split_payload(input);
         }
-        let before = self.header_bytes;
+        let before = usize::from(self.header_bytes);
         let added = input.len().min(MAX_HEADER_BYTES - before);
         self.header[before..before + added].copy_from_slice(&input[..added]);
         let mut header = Cursor::new(&self.header[..before + added]);
@@ -44,7 +45,8 @@ impl FrameBoundary {
                 header_end + self.split_payload(&input[header_end..])
             }
             Ok(None) => {
-                self.header_bytes = before + added;
+                // At most `MAX_HEADER_BYTES`.
+                self.header_bytes += u8::try_from(added).unwrap_or(u8::MAX);
                 added
             }
             // Not a valid frame: tungstenite reports the error, and nothing after it is read.

@@ -159,7 +159,7 @@ enum State {
     Greeting {
         open: Box<Open>,
         /// Bytes received after the handshake.
-        rest: Bytes,
+        rest: Box<[u8]>,
         /// The deadline for writing the greeting.
         deadline: Instant,
     },
@@ -202,8 +202,8 @@ struct Open {
     since: Instant,
     protocol: Subprotocol,
     identity: Identity,
-    /// `None`: the session cannot be resumed. Boxed to keep other sessions small.
-    resume_state: Option<Box<ResumeState>>,
+    /// `None`: the session cannot be resumed.
+    resume_state: Option<ResumeState>,
     socket: WebSocket,
     handler: Handler,
 }

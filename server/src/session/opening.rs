@@ -105,7 +105,6 @@ impl Session {
         let (handler, socket) = Handler::open(protocol, id, &mut response, shared, now);
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue accepts any frame");
-        let resume_state = resume_state.map(Box::new);
         let open = Box::new(Open { id, since: now, protocol, identity, resume_state, socket, handler });
         self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
         resumes

@@ -295,7 +295,7 @@ const OROSYNC: &str = "Sec-WebSocket-Protocol: orosync.1, wamp\r\n";
 fn user(uid: u64) -> Identity {
     Identity {
         role: Role::User,
-        user: Some(format!("user{uid}")),
+        user: Some(format!("user{uid}").into()),
         uid: Some(uid.into()),
         ..Identity::anonymous()
     }
@@ -711,6 +711,14 @@ fn a_publisher_is_acknowledged_and_resent_messages_are_delivered_once() {
     assert_eq!(stage.link_frames(second), [ack(3)]);
     assert_eq!(stage.texts(reader), ["1", "2", "3"].map(|n| format!(r#"[8,"oro\/ping",{n}]"#)));
     assert_eq!(stage.metrics.messages_duplicate.get(), 1);
+}
+
+#[test]
+fn a_batch_that_directly_follows_the_hello_is_acknowledged_after_the_welcome() {
+    let mut stage = Stage::new();
+    let key = stage.publisher(7);
+    stage.link(key, &batch(1, vec![message("oro/ping", "1"), message("oro/ping", "2")]));
+    assert_eq!(stage.link_frames(key), [ServerFrame::Welcome { accepted: None }, ack(2)]);
 }
 
 #[test]
