@@ -63,8 +63,6 @@ pub(crate) struct Machine {
     /// Failed attempts since the last success, including links given up after [`STALL_TIMEOUT`].
     failed_attempts: usize,
     stall: Stall,
-    /// Whether a Hello was sent, so that a server may have accepted messages of this publisher.
-    may_be_known: bool,
     /// The last requested probe.
     probe: u64,
 }
@@ -90,9 +88,6 @@ enum Phase {
 #[derive(Debug)]
 struct Greeting {
     hello_sent: bool,
-    /// Whether a batch may follow the Hello at once: no server has accepted anything of a publisher that says Hello for the
-    /// first time. Only one batch, because a server that sends no Welcome should not get more.
-    may_publish: bool,
     /// Start of the attempt.
     started: Instant,
     /// When the server last pinged, or the start of the attempt.
@@ -177,7 +172,6 @@ impl Machine {
             backoff: Backoff::default(),
             failed_attempts: 0,
             stall: Stall::None,
-            may_be_known: false,
             probe: 0,
         }
     }
@@ -223,7 +217,6 @@ impl Machine {
         if let Phase::Connecting = self.phase {
             self.phase = Phase::Greeting(Greeting {
                 hello_sent: false,
-                may_publish: !self.may_be_known,
                 started,
                 last_server_ping: started,
                 failover_deadline: None,
@@ -404,13 +397,7 @@ impl Machine {
         match &mut self.phase {
             Phase::Greeting(greeting) if !greeting.hello_sent => {
                 greeting.hello_sent = true;
-                self.may_be_known = true;
                 Some(Transmit::Hello(PublisherFrame::Hello { publisher: self.publisher }.encode()))
-            }
-            Phase::Greeting(greeting) if greeting.may_publish => {
-                let publish = self.window.batch(next)?;
-                greeting.may_publish = false;
-                Some(Transmit::Publish(publish))
             }
             Phase::Open(open) => {
                 if open.ping_due {

@@ -12,8 +12,6 @@
 //!                                  <-------     Refused { accepted, refusals } (an Ack of messages not all delivered)
 //! ```
 //!
-//! After the first Hello of an id, one Publish may be sent before the Welcome: no server has accepted anything of it.
-//!
 //! | frame | bytes |
 //! | --- | --- |
 //! | Hello | `0x01`, publisher id (16) |

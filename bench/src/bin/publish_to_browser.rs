@@ -146,8 +146,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 const OPEN: &str = "If the link thread sends, it must be woken first.";
 
 /// Why Orosync may take longer when both clients have to connect.
-const NEW_PROCESS: &str = "Before the first message, the process starts its link thread, which signs a ticket and connects; the script \
-                           itself does not wait for that.";
+const NEW_PROCESS: &str = "The process starts its link thread, which publishes only after the server's Welcome has reported what was \
+                           accepted before; the script itself does not wait for it.";
 
 fn reason(case: &Case, why: &str) -> String {
     let of = |peer| case.median(peer).unwrap_or_default();

@@ -138,49 +138,16 @@ fn first_and_count(frame: Option<PublisherFrame>) -> (u64, usize) {
 }
 
 #[test]
-fn a_new_publisher_sends_its_first_batch_without_waiting_for_the_welcome() {
+fn no_message_is_sent_before_welcome() {
     let mut link = Link::new();
-    link.publish(2);
-    assert!(link.transmit().is_none());
-    assert!(matches!(link.step(), Step::Connect));
-    link.machine.handle_connected(link.now);
-    assert!(matches!(link.transmit(), Some(PublisherFrame::Hello { .. })));
-    assert_eq!(first_and_count(link.transmit()), (1, 2));
     link.publish(1);
-    assert!(link.transmit().is_none(), "only one batch");
-    assert!(link.receive(ServerFrame::Welcome { accepted: None }).unwrap().welcomed);
-    assert_eq!(first_and_count(link.transmit()), (3, 1));
-    assert_eq!(link.receive(ack(3)).unwrap().freed.messages, 3);
-}
-
-#[test]
-fn a_welcome_may_acknowledge_the_first_batch() {
-    let mut link = Link::new();
-    link.publish(2);
-    assert!(matches!(link.step(), Step::Connect));
-    link.machine.handle_connected(link.now);
-    assert!(matches!(link.transmit(), Some(PublisherFrame::Hello { .. })));
-    assert_eq!(first_and_count(link.transmit()), (1, 2));
-    assert_eq!(link.receive(ServerFrame::Welcome { accepted: Seq::new(2) }).unwrap().freed.messages, 2);
     assert!(link.transmit().is_none());
-}
-
-#[test]
-fn after_a_lost_connection_no_message_is_sent_before_the_welcome() {
-    let mut link = Link::new();
-    link.publish(2);
     assert!(matches!(link.step(), Step::Connect));
     link.machine.handle_connected(link.now);
     assert!(matches!(link.transmit(), Some(PublisherFrame::Hello { .. })));
-    assert_eq!(first_and_count(link.transmit()), (1, 2));
-    link.lose();
-    link.pass(Duration::from_secs(5));
-    assert!(matches!(link.step(), Step::Connect));
-    link.machine.handle_connected(link.now);
-    assert!(matches!(link.transmit(), Some(PublisherFrame::Hello { .. })));
-    assert!(link.transmit().is_none(), "the server may have accepted them");
-    assert_eq!(link.receive(ServerFrame::Welcome { accepted: Seq::new(1) }).unwrap().freed.messages, 1);
-    assert_eq!(first_and_count(link.transmit()), (2, 1));
+    assert!(link.transmit().is_none());
+    assert!(link.receive(ServerFrame::Welcome { accepted: None }).unwrap().welcomed);
+    assert_eq!(first_and_count(link.transmit()), (1, 1));
 }
 
 #[test]

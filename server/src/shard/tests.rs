@@ -714,14 +714,6 @@ fn a_publisher_is_acknowledged_and_resent_messages_are_delivered_once() {
 }
 
 #[test]
-fn a_batch_that_directly_follows_the_hello_is_acknowledged_after_the_welcome() {
-    let mut stage = Stage::new();
-    let key = stage.publisher(7);
-    stage.link(key, &batch(1, vec![message("oro/ping", "1"), message("oro/ping", "2")]));
-    assert_eq!(stage.link_frames(key), [ServerFrame::Welcome { accepted: None }, ack(2)]);
-}
-
-#[test]
 fn a_publisher_is_notified_of_a_message_to_an_undeclared_topic() {
     let mut stage = Stage::new();
     let key = stage.publisher(7);
