@@ -12,7 +12,7 @@ import { pages, readmeTable } from './src/page.js';
 import { picture } from './src/picture.js';
 import { QUESTIONS } from './src/questions.js';
 import { withTable } from './src/readme.js';
-import { readOtherMachine, readResults } from './src/results.js';
+import { readOtherMachines, readResults } from './src/results.js';
 
 /** @type {(path: string) => string} */
 const below = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -26,8 +26,8 @@ for (const id of QUESTIONS.flatMap((question) => [question.id, ...question.also]
   }
 }
 const results = readResults(published);
-const other = readOtherMachine(`${published}/machines/2.json`);
-const made = pages(results, other);
+const others = readOtherMachines(published);
+const made = pages(results, others);
 for (const question of QUESTIONS) {
   const result = results.get(question.id);
   if (result !== undefined) {
@@ -35,7 +35,7 @@ for (const question of QUESTIONS) {
   }
 }
 const readme = below('README.md');
-const quoted = withTable(readFileSync(readme, 'utf8'), readmeTable(results, other));
+const quoted = withTable(readFileSync(readme, 'utf8'), readmeTable(results, others));
 
 for (const old of ['images/performance', 'performance']) {
   rmSync(below(`docs/${old}`), { recursive: true, force: true });

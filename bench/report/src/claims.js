@@ -72,37 +72,53 @@ const isServer = (peer) => !/^(orosync|raw_|page|php|json_encode|send|bare_socke
  * @property {string} beside  description of the other peer
  * @property {number | undefined} ratio
  * @property {[number, number] | undefined} spread  of the ratio, over the repetitions
- * @property {string} other  the figure of the other machine; empty if it was not measured there
- * @property {[number, number] | undefined} otherRatio  undefined if measured with an earlier version
+ * @property {OtherFigure[]} others  the figures of the other machines
  */
 
-/** The rows of all claims that were measured on at least one machine. @type {(results: Results, other: OtherMachine | undefined) => ClaimRow[]} */
-export const claimRows = (results, other) =>
-  CLAIMS.map((claim) => claimRow(claim, results.get(claim.question), other)).filter(({ ours, other }) => ours !== '' || other !== '');
+/**
+ * A claim's figure on another machine.
+ *
+ * @typedef {object} OtherFigure
+ * @property {string} text  empty if it was not measured there
+ * @property {[number, number] | undefined} ratio  undefined if measured with an earlier version
+ */
 
-/** @type {(claim: Claim, result: Result | undefined, machine: OtherMachine | undefined) => ClaimRow} */
-const claimRow = (claim, result, machine) => {
-  const found = machine?.figures[claim.id];
-  const isBefore = machine?.before.includes(claim.id) ?? false;
+/** The rows of all claims that were measured on at least one machine. @type {(results: Results, machines: OtherMachine[]) => ClaimRow[]} */
+export const claimRows = (results, machines) =>
+  CLAIMS.map((claim) => claimRow(claim, results.get(claim.question), machines)).filter(
+    ({ ours, others }) => ours !== '' || others.some(({ text }) => text !== ''),
+  );
+
+/** @type {(id: string, machine: OtherMachine) => OtherFigure} */
+const otherFigure = (id, machine) => {
+  const found = machine.figures[id];
+  const isBefore = machine.before.includes(id);
   const words = typeof found === 'string' ? found : found === undefined ? '' : ratioText(range(found));
-  const other = isBefore && words !== '' ? `${words}, before` : words;
-  const otherRatio = typeof found === 'string' || found === undefined || isBefore ? undefined : range(found);
+  return {
+    text: isBefore && words !== '' ? `${words}, before` : words,
+    ratio: typeof found === 'string' || found === undefined || isBefore ? undefined : range(found),
+  };
+};
+
+/** @type {(claim: Claim, result: Result | undefined, machines: OtherMachine[]) => ClaimRow} */
+const claimRow = (claim, result, machines) => {
+  const others = machines.map((machine) => otherFigure(claim.id, machine));
   const one = caseOf(result, claim.inCase);
   const mine = rowOf(one, claim.ours);
   const peer = claim.beside === BEST ? bestOf(one) : claim.beside;
   const beside = claim.besideText ?? nameOf(peer).replace(/^raw limit: /, '');
   if (result === undefined || one === undefined || mine === undefined || rowOf(one, peer) === undefined) {
-    return { claim, ours: '', beside, ratio: undefined, spread: undefined, other, otherRatio };
+    return { claim, ours: '', beside, ratio: undefined, spread: undefined, others };
   }
   const unit = UNITS[result.unit] ?? result.unit;
   const values = claim.added ? added(one, claim.ours) : mine.repetitions;
   const ours = claim.added ? `${figure(median(values))} ${unit} of ${figure(mine.median)}` : `${figure(mine.median)} ${unit}`;
-  const others = claim.added ? added(one, peer) : rowOf(one, peer)?.repetitions ?? [];
-  const ratios = values.map((value, index) => value / (others[index] ?? Number.NaN)).filter(Number.isFinite);
+  const theirs = claim.added ? added(one, peer) : rowOf(one, peer)?.repetitions ?? [];
+  const ratios = values.map((value, index) => value / (theirs[index] ?? Number.NaN)).filter(Number.isFinite);
   // An addition is a small difference of large figures, so only the ratio of the medians is meaningful.
-  const ratio = claim.added ? median(values) / median(others) : median(ratios);
+  const ratio = claim.added ? median(values) / median(theirs) : median(ratios);
   const spread = claim.added || ratios.length < 2 ? undefined : range([Math.min(...ratios), Math.max(...ratios)]);
-  return { claim, ours, beside, ratio, spread, other, otherRatio };
+  return { claim, ours, beside, ratio, spread, others };
 };
 
 /** The time that a peer adds to a page, for each repetition. @type {(one: Case, peer: string) => number[]} */

@@ -25,12 +25,12 @@ const UNEXPLAINED = 'no known reason';
 /**
  * All pages by their paths below docs/.
  *
- * @type {(results: Results, other: OtherMachine | undefined) => Map<string, string>}
+ * @type {(results: Results, others: OtherMachine[]) => Map<string, string>}
  */
-export const pages = (results, other) => {
+export const pages = (results, others) => {
   const questions = QUESTIONS.filter(({ id }) => results.has(id));
   return new Map([
-    ['performance.md', overview(questions, results, other)],
+    ['performance.md', overview(questions, results, others)],
     [`performance/${GOALS}.md`, goals(questions, results)],
     ...questions.map((question) => /** @type {[string, string]} */ ([`performance/${fileOf(question.id)}`, questionPage(question, results)])),
   ]);
@@ -42,8 +42,8 @@ const fileOf = (id) => `${id.replaceAll('_', '-')}.md`;
 /** @type {(blocks: string[]) => string} */
 const joined = (blocks) => `${blocks.join('\n\n')}\n`;
 
-/** @type {(questions: Question[], results: Results, other: OtherMachine | undefined) => string} */
-const overview = (questions, results, other) => {
+/** @type {(questions: Question[], results: Results, others: OtherMachine[]) => string} */
+const overview = (questions, results, others) => {
   const all = questions.flatMap(({ id }) => results.get(id)?.goals ?? []);
   const reached = all.filter((goal) => goal.reached).length;
   return joined([
@@ -52,10 +52,10 @@ const overview = (questions, results, other) => {
       'Each row compares Orosync with something else, measured alternately in the same run. The ratio is Orosync\'s figure divided by the',
       'other one: below 1 is better. In parentheses: its smallest and largest value over the repetitions.',
     ].join('\n'),
-    claims(results, other),
+    claims(results, others),
     [
       `**Machine 1**: ${machines(results)}. Both ends of every connection were on it.`,
-      ...(other === undefined ? [] : [`**Machine 2**: ${other.machine}. Measured with ${other.measured}.`]),
+      ...others.map(({ machine, measured }, index) => `**Machine ${index + 2}**: ${machine}. Measured with ${measured}.`),
     ].join('\\\n'),
     [
       `${reached} of ${all.length} goals are reached on machine 1. [Goals](performance/${GOALS}.md) lists all of them, with the reason for each missed one.`,
@@ -69,36 +69,36 @@ const overview = (questions, results, other) => {
   ]);
 };
 
-/** @type {(results: Results, other: OtherMachine | undefined) => string} */
-const claims = (results, other) => [
-  '| | Orosync | compared with | ratio on machine 1 | on machine 2 |',
-  '| --- | ---: | --- | --- | --- |',
-  ...claimRows(results, other).map(({ claim, ours, beside, ratio, spread, other: there }) => {
+/** @type {(results: Results, others: OtherMachine[]) => string} */
+const claims = (results, others) => [
+  `| | Orosync | compared with | ratio on machine 1 |${others.map((_, index) => ` on machine ${index + 2} |`).join('')}`,
+  `| --- | ---: | --- | --- |${' --- |'.repeat(others.length)}`,
+  ...claimRows(results, others).map(({ claim, ours, beside, ratio, spread, others: there }) => {
     const text = results.has(claim.question) ? `[${claim.text}](performance/${fileOf(claim.question)})` : claim.text;
     const here = ratio === undefined ? '' : spread === undefined ? times(ratio) : `${times(ratio)} (${ratioText(spread)})`;
-    return `| ${text} | ${ours === '' ? '–' : ours} | ${beside} | ${here} | ${there} |`;
+    return `| ${text} | ${ours === '' ? '–' : ours} | ${beside} | ${here} |${there.map(({ text: words }) => ` ${words} |`).join('')}`;
   }),
 ].join('\n');
 
 /**
  * The README's table, with the range over the machines.
  *
- * @type {(results: Results, other: OtherMachine | undefined) => string}
+ * @type {(results: Results, others: OtherMachine[]) => string}
  */
-export const readmeTable = (results, other) => [
+export const readmeTable = (results, others) => [
   '| | Orosync | compared with, in the same run | ratio |',
   '| --- | ---: | --- | --- |',
-  ...claimRows(results, other)
+  ...claimRows(results, others)
     .filter(({ claim, ours }) => claim.inReadme && ours !== '')
     .map((row) => `| ${row.claim.text} | ${row.ours} | ${row.beside} | ${overMachines(row)} |`),
 ].join('\n');
 
 /** @type {(row: ClaimRow) => string} */
-const overMachines = ({ ratio, otherRatio }) => {
+const overMachines = ({ ratio, others }) => {
   if (ratio === undefined) {
     return '';
   }
-  const all = [ratio, ...(otherRatio ?? [])];
+  const all = [ratio, ...others.flatMap(({ ratio: there }) => there ?? [])];
   return ratioText([Math.min(...all), Math.max(...all)]);
 };
 
@@ -127,7 +127,7 @@ const reading = (results) => {
   return [
     '- Absolute figures are valid for one machine. `make bench` first prints how yours differs: processor, cores, kernel, hypervisor,',
     '  `io_uring`, the cost of a system call and of a wake-up.',
-    '- A lone event costs a send for each session. Where `io_uring` is faster, Orosync needs 0.6 to 0.7 x the CPU time of one write for each',
+    '- A lone event costs a send for each session. Where `io_uring` is faster, Orosync needs 0.6 to 0.8 x the CPU time of one write for each',
     '  session, elsewhere about 1.0 x. That depends on the kernel, and differed between runs on the same machine: compare the `io_uring` rows of',
     '  [Fan-out](performance/fan-out.md).',
     '- The last subscriber receives an event after the number of sessions on its shard times the duration of a delivery.',
@@ -259,7 +259,7 @@ const repetition = () => [
   'make bench && make performance-page',
   '```',
   '',
-  'The first command takes about fifteen minutes on an otherwise idle machine. `make bench ORO=DIR` also measures OroPlatform\'s own WAMP',
+  'The first command takes fifteen to thirty minutes on an otherwise idle machine. `make bench ORO=DIR` also measures OroPlatform\'s own WAMP',
   'client, from clones of its sources. The second command copies the results to `bench/results-published/` and generates these pages.',
   '`make bench-quick` takes a minute and shows whether everything works. Details: [bench/README.md](../bench/README.md).',
 ].join('\n');

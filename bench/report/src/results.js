@@ -83,8 +83,9 @@ export const readResults = (directory) => {
   );
 };
 
-/** @type {(file: string) => OtherMachine} */
-export const readOtherMachine = (file) => JSON.parse(readFileSync(file, 'utf8'));
+/** All other machines of a directory of published results, in the order of their names. @type {(directory: string) => OtherMachine[]} */
+export const readOtherMachines = (directory) =>
+  readdirSync(join(directory, 'machines')).sort().map((name) => JSON.parse(readFileSync(join(directory, 'machines', name), 'utf8')));
 
 /** @type {(result: Result | undefined, name: string) => Case | undefined} */
 export const caseOf = (result, name) => result?.cases.find((other) => other.name === name);
