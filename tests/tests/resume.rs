@@ -33,7 +33,7 @@ const TOPICS: &str = "[[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"grant
 fn claims(uid: u64) -> Claims {
     Claims {
         aud: "orosync".to_owned(),
-        sub: Some(format!("user{uid}")),
+        sub: Some(format!("user{uid}").into()),
         uid: Some(uid.into()),
         org: Some(1),
         roles: vec!["ROLE_SALES".to_owned()],
@@ -417,11 +417,11 @@ fn sessions_opened_with_a_removed_secret_cannot_be_resumed() {
 #[test]
 fn the_resume_ticket_of_the_longest_ticket_fits_into_a_request() {
     let server = Server::start();
-    let name = |bytes| Claims { sub: Some("x".repeat(bytes)), ..claims(7) };
+    let name = |bytes| Claims { sub: Some("x".repeat(bytes).into()), ..claims(7) };
     // Base64 encodes three bytes as four.
     let longest = name((8192 - signed(&name(0)).len()) / 4 * 3);
     let ticket = resume_ticket(&mut open(&server, &longest));
     assert!(ticket.len() > 8192, "{}", ticket.len());
     let mut resumed = resume(&server, &ticket);
-    assert_eq!(call(&mut resumed, "orosync/session")["user"], longest.sub.expect("a name"));
+    assert_eq!(call(&mut resumed, "orosync/session")["user"], *longest.sub.expect("a name"));
 }
